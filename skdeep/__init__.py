@@ -1,0 +1,34 @@
+"""Convolutional networks, multilayer perceptrons and an algebra of kernels for scikit-learn.
+
+Public names load on first use, so that ``import skdeep`` costs no NumPy, no numba and no compilation.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ConvNetClassifier": "skdeep.neural_network",
+    "KernelRidgeDual": "skdeep.kernel_ridge",
+    "MLPBackprop": "skdeep.neural_network",
+    "MLPBackpropClassifier": "skdeep.neural_network",
+    "MLPBackpropRegressor": "skdeep.neural_network",
+    "kernels": "skdeep.kernels",
+    "networks": "skdeep.networks",
+    "show_versions": "skdeep._show_versions",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(_HOME[name])
+    value = module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_HOME})

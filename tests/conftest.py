@@ -1,0 +1,21 @@
+"""Set up the run before anything imports numba."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+
+def _remove(folder, owner):
+    # A forked child that exits normally must not take its parent's cache away.
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# One cold cache for the run and its subprocesses: tests neither trust nor touch the user's.
+if "NUMBA_CACHE_DIR" not in os.environ:
+    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="skdeep-numba-")
+    atexit.register(_remove, os.environ["NUMBA_CACHE_DIR"], os.getpid())
+
+# --doctest-modules would import the benchmarks and with them their optional peers.
+collect_ignore_glob = ["benchmarks/bench_*.py"]
