@@ -1,0 +1,121 @@
+"""Dense layers on rows of samples: product, bias and activation forward; deltas and gradients backward."""
+
+from skdeep.engine.activations import activate, slope
+from skdeep.engine.jit import part
+from skdeep.engine.program import (
+    ACTIVATION,
+    B_AT,
+    BACK_PACKED_AT,
+    DELTA_AT,
+    IN_AT,
+    IN_STRIDE,
+    INPUT_DELTA_AT,
+    N_INPUTS,
+    N_OUTPUTS,
+    OUT_AT,
+    OUT_STRIDE,
+    ROWS,
+    VECS,
+    W_AT,
+)
+from skdeep.engine.simd import add, dot_tile, lanes_of, load, multiply, store, store_tile_columns
+
+
+@part
+def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_row, n_rows, n_columns):
+    """out[r, c] = sum over k < n of X[x_at + r * x_row + k * x_step] * Y[y_at + k * y_step + c].
+
+    Each sum runs over k in order, whatever the tiles. Vectors of Y may be read beyond n_columns.
+    """
+    lanes = lanes_of(out)
+    column = 0
+    while column < n_columns:
+        left = n_columns - column
+        wide = left > (VECS - 1) * lanes
+        row = 0
+        while row < n_rows:
+            if n_rows >= ROWS:
+                # The last tile is moved back to end with the last row.
+                row = min(row, n_rows - ROWS)
+                x, to = x_at + row * x_row, out_at + row * out_row + column
+                if wide:
+                    tile = dot_tile(X, x, x_row, x_step, Y, y_at + column, y_step, n, ROWS, VECS)
+                    store_tile_columns(tile, out, to, out_row, left, VECS)
+                else:
+                    tile = dot_tile(X, x, x_row, x_step, Y, y_at + column, y_step, n, ROWS, 1)
+                    store_tile_columns(tile, out, to, out_row, left, 1)
+                row += ROWS
+            else:
+                x, to = x_at + row * x_row, out_at + row * out_row + column
+                tile = dot_tile(X, x, x_row, x_step, Y, y_at + column, y_step, n, 1, 1)
+                store_tile_columns(tile, out, to, out_row, left, 1)
+                row += 1
+        column += VECS * lanes if wide and n_rows >= ROWS else lanes
+
+
+@part
+def input_rows(op, X, samples, n_samples, rows, row):
+    for r in range(n_samples):
+        at = op[OUT_AT] + (row + r) * op[OUT_STRIDE]
+        for feature in range(op[N_INPUTS]):
+            rows[at + feature] = X[samples[r], feature]
+
+
+@part
+def dense_forward(op, theta, rows, row, n_rows):
+    """rows[out] = activation(rows[in] W + b) for n_rows samples from `row` on."""
+    lanes = lanes_of(rows)
+    n_in, n_out, in_stride, out_stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
+    start = op[OUT_AT] + row * out_stride
+    x_at = op[IN_AT] + row * in_stride
+    matrix_product(rows, x_at, in_stride, 1, theta, op[W_AT], n_out, n_in, rows, start, out_stride, n_rows, n_out)
+    for r in range(n_rows):
+        at = start + r * out_stride
+        for c in range(0, n_out, lanes):
+            z = add(load(rows, at + c), load(theta, op[B_AT] + c))
+            store(activate(op[ACTIVATION], z), rows, at + c)
+
+
+@part
+def dense_backward(op, rows, packed, row, n_rows):
+    """Turn the delta by the output into the delta by z, in place, and derive the one by the input from it."""
+    lanes = lanes_of(rows)
+    n_in, n_out, in_stride, out_stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
+    for r in range(row, row + n_rows):
+        at, out_at = op[DELTA_AT] + r * out_stride, op[OUT_AT] + r * out_stride
+        for c in range(0, n_out, lanes):
+            store(multiply(load(rows, at + c), slope(op[ACTIVATION], load(rows, out_at + c))), rows, at + c)
+    if op[INPUT_DELTA_AT] >= 0:
+        d_at, at = op[DELTA_AT] + row * out_stride, op[INPUT_DELTA_AT] + row * in_stride
+        back = op[BACK_PACKED_AT]
+        matrix_product(rows, d_at, out_stride, 1, packed, back, in_stride, n_out, rows, at, in_stride, n_rows, n_in)
+
+
+@part
+def dense_transpose(op, theta, packed):
+    """Pack the weights [input][output] as [output][input] for the backward product."""
+    n_in, n_out, stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE]
+    for first in range(0, n_in, 16):
+        for o in range(n_out):
+            for i in range(first, min(first + 16, n_in)):
+                packed[op[BACK_PACKED_AT] + o * stride + i] = theta[op[W_AT] + i * n_out + o]
+
+
+@part
+def dense_weight_gradient(op, rows, n_rows, start, stop, grad):
+    """grad[W] = rows[in].T rows[delta] for the inputs start..stop, summed over the samples in order."""
+    n_out, in_stride, out_stride = op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
+    x_at, w_at = op[IN_AT] + start, op[W_AT] + start * n_out
+    n_in = stop - start
+    matrix_product(
+        rows, x_at, 1, in_stride, rows, op[DELTA_AT], out_stride, n_rows, grad, w_at, n_out, n_in, n_out
+    )
+
+
+@part
+def dense_bias_gradient(op, rows, n_rows, grad):
+    for c in range(op[N_OUTPUTS]):
+        total = grad.dtype.type(0)
+        for r in range(n_rows):
+            total += rows[op[DELTA_AT] + r * op[OUT_STRIDE] + c]
+        grad[op[B_AT] + c] = total

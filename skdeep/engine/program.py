@@ -1,0 +1,77 @@
+"""The words of a block program: what `networks` writes and the loops of the engine read.
+
+A network is a table of operations, one row each, whose columns are named here. Every `*_AT` is an
+offset: into the worker's workspace (planes of maps), the batch's rows (dense activations), the flat
+vector theta, the packed weights, or the integer tables.
+
+Maps are planes [channel][pixel][lane]: the lanes of a vector are samples, so that one channel costs as
+little as sixty-four. Dense activations are rows [sample][unit], padded to whole vectors.
+"""
+
+from skdeep.engine import target
+
+# Samples that one worker takes through the whole network at a time: fixed, so that no sum depends on
+# the number of threads, and a multiple of the lanes of every machine and dtype.
+CHUNK = 16
+
+# The register tiles. Dense products: rows x vectors. Correlations: pixels x channels, one of two widths.
+# Gradients of the weights: taps x channels. With 16 registers they are smaller.
+# Vectors at the start of a workspace in which a tile waits for what follows it.
+SCRATCH = 32
+
+_many = target.VECTOR_REGISTERS == 32
+ROWS, VECS = (8, 3) if _many else (4, 3)
+PIXELS, NARROW, WIDE = (4, 4, 6) if _many else (4, 2, 3)
+TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (3, 3)
+
+INPUT_MAPS, INPUT_ROWS, CONVOLUTION, FLATTEN, DENSE = range(5)
+(
+    KIND,
+    ACTIVATION,
+    W_AT,  # weights in theta: convolution [tap][channel], dense [input][output]
+    B_AT,
+    N_INPUTS,  # channels or units
+    N_OUTPUTS,
+    IN_AT,  # rows: offset of the input; its width in memory is IN_STRIDE
+    IN_STRIDE,
+    OUT_AT,  # maps: workspace offset of the output planes; dense: rows
+    OUT_STRIDE,  # size of an output plane; width of an output row
+    DELTA_AT,  # gradient by the output: maps in the workspace [channel][window][lane]; dense: rows
+    PACKED_AT,
+    GROUP,  # channels of a register tile in the packed weights: NARROW or WIDE
+    N_TAPS,
+    TAPS_AT,  # tables: offset of each tap from a pixel
+    TAP_ROWS_AT,  # tables: row of each tap in the weights
+    N_WINDOWS,  # outputs of a channel; a window is what one output pools over
+    WINDOW,  # pixels in a window, 1 without pooling
+    SLOTS,  # WINDOW rounded up to whole tiles, the last pixel repeated
+    PIXELS_AT,  # tables: [window][slot] offset of each pixel in the input planes
+    OUT_PIXELS_AT,  # tables: offset of each window in an output plane
+    ARGMAX_AT,  # workspace: which pixel of the window was the largest, laid out as DELTA_AT
+    Z_AT,  # workspace: gradient by the convolution's own output, in a frame of zeros
+    Z_STRIDE,
+    Z_PIXELS_AT,  # tables: [window][pixel] offset in a plane of Z
+    OVERLAPPING,  # windows share pixels
+    N_PIXELS,
+    PIXEL_PAIRS_AT,  # tables: (offset in an input plane, offset in a plane of Z) of each pixel
+    BACK_PACKED_AT,  # the transposed weights
+    BACK_GROUP,
+    BACK_N_TAPS,
+    BACK_TAPS_AT,
+    BACK_TAP_ROWS_AT,
+    BACK_N_PIXELS,
+    BACK_PIXELS_AT,  # tables: offset in Z of each pixel of the input, padded to whole tiles
+    INPUT_DELTA_AT,  # where the gradient by the input goes, -1 where nothing needs it
+    N_COLUMNS,
+) = range(37)
+
+# Loss codes.
+SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY, LOGISTIC_CROSS_ENTROPY = range(3)
+
+# Update codes and the rows of the hyperparameter vector.
+GRADIENT_ONLY, SGD, ADAM = range(3)
+SOLVER, LEARNING_RATE, MOMENTUM, NESTEROV, BETA_1, BETA_2, EPSILON, ALPHA, N_HYPERPARAMETERS = range(9)
+
+# Tasks of the update: rows of a dense weight matrix, a dense bias, a span of convolution parameters.
+DENSE_ROWS, DENSE_BIAS, MAP_SPAN = range(3)
+TASK_KIND, TASK_OPERATION, TASK_START, TASK_STOP, TASK_PENALISED, N_TASK_COLUMNS = range(6)
