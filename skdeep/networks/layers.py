@@ -1,0 +1,201 @@
+"""Layers: hyperparameters, the shapes that follow from them, and nothing else.
+
+A layer knows no arrays. `output_shape` is where a layer that does not fit its input says so;
+`parameter_shapes` gives the shapes of weights and bias with the fans that initialisers need.
+"""
+
+import numbers
+from dataclasses import dataclass
+
+from sklearn.base import BaseEstimator
+
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+
+
+@dataclass(frozen=True)
+class ParameterShapes:
+    """Shapes of a layer's weights and bias, and the numbers of connections into and out of a unit."""
+
+    weights: tuple[int, ...]
+    bias: tuple[int, ...]
+    fan_in: int
+    fan_out: int
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A grid of windows over a padded map: where convolutions and pools look.
+
+    Attributes
+    ----------
+    size, stride : (int, int)
+        Height and width of a window, and the steps between windows, in pixels.
+    before, after : (int, int)
+        Rows and columns of zeros above and left of the map, and below and right of it.
+    count : (int, int)
+        Windows down and across.
+    """
+
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    before: tuple[int, int]
+    after: tuple[int, int]
+    count: tuple[int, int]
+
+
+def pair(value, name):
+    """(value, value) for an int, else the pair of ints that it is."""
+    values = (value, value) if isinstance(value, numbers.Integral) else tuple(value)
+    if len(values) != 2 or not all(isinstance(v, numbers.Integral) and v >= 0 for v in values):
+        raise ValueError(f"{name} must be a non-negative integer or a pair of them, got {value!r}.")
+    return values
+
+
+def windows(shape, size, stride, padding="valid"):
+    """Lay windows over a map of `shape` (height, width); a count below 1 says that none fits."""
+    before, after, count = [], [], []
+    for axis, (length, k, s) in enumerate(zip(shape, size, stride, strict=True)):
+        if padding == "same":
+            # One window for each step; an odd zero goes after the map.
+            total = max((-(-length // s) - 1) * s + k - length, 0)
+            ahead, behind = total // 2, total - total // 2
+        else:
+            ahead = behind = 0 if padding == "valid" else pair(padding, "padding")[axis]
+        before.append(ahead)
+        after.append(behind)
+        count.append((length + ahead + behind - k) // s + 1)
+    return Windows(tuple(size), tuple(stride), tuple(before), tuple(after), tuple(count))
+
+
+class Layer(BaseEstimator):
+    """Hyperparameters of one layer."""
+
+    def output_shape(self, input_shape):
+        """Shape of the output for one sample: (height, width, channels) or (units,)."""
+        raise NotImplementedError
+
+    def parameter_shapes(self, input_shape):
+        """Shapes and fans of the parameters, None for a layer without any."""
+        return None
+
+    def _windows(self, input_shape, size, stride, padding="valid"):
+        if len(input_shape) != 3:
+            raise ValueError(f"{self!r} needs maps (height, width, channels), its input has shape {input_shape}.")
+        if min(*size, *stride) < 1:
+            raise ValueError(f"{self!r}: sizes and strides must be at least 1.")
+        grid = windows(input_shape[:2], size, stride, padding)
+        if min(grid.count) < 1:
+            raise ValueError(
+                f"{self!r} does not fit its input of {input_shape[0]} x {input_shape[1]} pixels: "
+                f"a window of at most that size, or more padding, would."
+            )
+        return grid
+
+
+class Conv2D(Layer):
+    """Convolution with shared weights: z[i, j, k] = b[k] + sum over r, s, c of x[i u + r, j u + s, c] w[r, s, c, k].
+
+    A correlation, as all networks call a convolution (LeCun et al., 1989); u is the stride.
+
+    Parameters
+    ----------
+    filters : int
+        Output channels.
+    kernel_size : int or (int, int), default=5
+        Height and width of the filters, in pixels.
+    stride : int or (int, int), default=1
+        Steps between the windows.
+    padding : {"same", "valid"}, int or (int, int), default="same"
+        Zeros around the map: none, as many on each side, or as many as give one output for each step.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+        Applied to the output.
+
+    Examples
+    --------
+    >>> from skdeep.networks import Conv2D
+    >>> Conv2D(20, 5, padding=1).output_shape((28, 28, 1))
+    (26, 26, 20)
+    """
+
+    def __init__(self, filters, kernel_size=5, *, stride=1, padding="same", activation="relu"):
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.activation = activation
+
+    def grid(self, input_shape):
+        """The windows of the filters over the input."""
+        size, stride = pair(self.kernel_size, "kernel_size"), pair(self.stride, "stride")
+        return self._windows(input_shape, size, stride, self.padding)
+
+    def output_shape(self, input_shape):
+        return (*self.grid(input_shape).count, self.filters)
+
+    def parameter_shapes(self, input_shape):
+        height, width = self.grid(input_shape).size
+        channels, area = input_shape[2], height * width
+        return ParameterShapes(
+            (height, width, channels, self.filters), (self.filters,), area * channels, area * self.filters
+        )
+
+
+class MaxPool2D(Layer):
+    """The maximum over each window of each channel.
+
+    Parameters
+    ----------
+    pool_size : int or (int, int), default=2
+        Height and width of the windows, in pixels.
+    stride : int, (int, int) or None, default=None
+        Steps between the windows, None for windows side by side. What does not fill a window is left out.
+
+    Examples
+    --------
+    >>> from skdeep.networks import MaxPool2D
+    >>> MaxPool2D(2).output_shape((5, 4, 6))
+    (2, 2, 6)
+    """
+
+    def __init__(self, pool_size=2, *, stride=None):
+        self.pool_size = pool_size
+        self.stride = stride
+
+    def grid(self, input_shape):
+        """The windows over the input."""
+        size = pair(self.pool_size, "pool_size")
+        return self._windows(input_shape, size, size if self.stride is None else pair(self.stride, "stride"))
+
+    def output_shape(self, input_shape):
+        return (*self.grid(input_shape).count, input_shape[2])
+
+
+class Dense(Layer):
+    """Every unit connected to every input: a = f(x W + b). Maps are flattened in the order height, width, channel.
+
+    Parameters
+    ----------
+    units : int
+        Outputs.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+        The function f.
+
+    Examples
+    --------
+    >>> from skdeep.networks import Dense
+    >>> Dense(10).parameter_shapes((5, 5, 16)).weights
+    (400, 10)
+    """
+
+    def __init__(self, units, *, activation="relu"):
+        self.units = units
+        self.activation = activation
+
+    def output_shape(self, input_shape):
+        return (self.units,)
+
+    def parameter_shapes(self, input_shape):
+        fan_in = 1
+        for length in input_shape:
+            fan_in *= length
+        return ParameterShapes((fan_in, self.units), (self.units,), fan_in, self.units)

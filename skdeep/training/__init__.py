@@ -1,0 +1,1 @@
+"""How a network is trained: optimisers and the loop over epochs."""
