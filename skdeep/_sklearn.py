@@ -1,0 +1,25 @@
+"""The one shim over scikit-learn's semi-private names, and what `fit` means for every estimator here."""
+
+import functools
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+__all__ = ["Interval", "Options", "StrOptions", "fitting"]
+
+
+def fitting(fit):
+    """Validate the parameters, run `fit`, and leave the estimator as it was if it fails or is interrupted."""
+    fit = _fit_context(prefer_skip_nested_validation=True)(fit)
+
+    @functools.wraps(fit)
+    def all_or_nothing(estimator, *args, **kwargs):
+        before = vars(estimator).copy()
+        try:
+            return fit(estimator, *args, **kwargs)
+        except BaseException:
+            vars(estimator).clear()
+            vars(estimator).update(before)
+            raise
+
+    return all_or_nothing
