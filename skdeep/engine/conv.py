@@ -204,7 +204,17 @@ def _weight_gradient(op, tables, ws, partial):
         z_at = op[Z_AT] + channel * op[Z_STRIDE]
         for tap in range(0, n_taps, TAPS):
             tile = tap_gradient_tile(
-                ws, tables, op[TAPS_AT] + tap, ws, z_at, op[Z_STRIDE], tables, pairs_at, op[N_PIXELS], TAPS, GRADIENT_CHANNELS
+                ws,
+                tables,
+                op[TAPS_AT] + tap,
+                ws,
+                z_at,
+                op[Z_STRIDE],
+                tables,
+                pairs_at,
+                op[N_PIXELS],
+                TAPS,
+                GRADIENT_CHANNELS,
             )
             store_tile(tile, ws, 0, GRADIENT_CHANNELS * lanes, lanes, GRADIENT_CHANNELS)
             for t in range(min(TAPS, n_taps - tap)):

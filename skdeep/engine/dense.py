@@ -107,9 +107,7 @@ def dense_weight_gradient(op, rows, n_rows, start, stop, grad):
     n_out, in_stride, out_stride = op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
     x_at, w_at = op[IN_AT] + start, op[W_AT] + start * n_out
     n_in = stop - start
-    matrix_product(
-        rows, x_at, 1, in_stride, rows, op[DELTA_AT], out_stride, n_rows, grad, w_at, n_out, n_in, n_out
-    )
+    matrix_product(rows, x_at, 1, in_stride, rows, op[DELTA_AT], out_stride, n_rows, grad, w_at, n_out, n_in, n_out)
 
 
 @part

@@ -273,7 +273,11 @@ def lane_sum(typingctx, vector):
 
 
 def _contract(builder, vector, n, sizes, factors, combine):
-    """Accumulate combine(left[a], right[b], tile[a, b]) over k < n; `factors(k)` emits both lists."""
+    """Accumulate combine(left[a], right[b], tile[a, b]) over k < n.
+
+    `factors(k)` gives a function that emits left[a] and the list of right: one of the left is live at a
+    time, which keeps a large tile within the registers.
+    """
     n_left, n_right = sizes
     zero = ir.Constant(vector, [0.0] * vector.count)
     slots = [cgutils.alloca_once_value(builder, zero) for _ in range(n_left * n_right)]
@@ -282,9 +286,10 @@ def _contract(builder, vector, n, sizes, factors, combine):
     with cgutils.for_range(builder, n, intp=n.type) as loop:
         left, right = factors(loop.index)
         for a in range(n_left):
+            left_a = Vec(builder, left(a))
             for b in range(n_right):
                 slot = slots[a * n_right + b]
-                total = combine(Vec(builder, left[a]), Vec(builder, right[b]), Vec(builder, builder.load(slot)))
+                total = combine(left_a, Vec(builder, right[b]), Vec(builder, builder.load(slot)))
                 builder.store(total.value, slot)
     return [builder.load(slot) for slot in slots]
 
@@ -321,8 +326,7 @@ def _row_tile(combine):
             def factors(k):
                 x_k, y_k = builder.mul(k, x_step_), builder.gep(y_base, [builder.mul(k, y_step_)])
                 right = [_load(builder, builder.gep(y_k, [_index(q * vector.count)]), vector) for q in range(vecs)]
-                left = [_splat(builder, builder.load(builder.gep(row, [x_k])), vector) for row in x_rows]
-                return left, right
+                return lambda p: _splat(builder, builder.load(builder.gep(x_rows[p], [x_k])), vector), right
 
             return context.make_tuple(
                 builder, signature.return_type, _contract(builder, vector, n_, (rows, vecs), factors, combine)
@@ -360,9 +364,9 @@ def correlation_tile(typingctx, x, pixels, p_at, taps, t_at, n_taps, w, w_at, PI
         def factors(t):
             tap = builder.load(builder.gep(taps_base, [t]))
             w_t = builder.gep(w_base, [_times(builder, t, n_channels)])
-            left = [_load(builder, builder.gep(pixel, [tap]), vector) for pixel in x_pixels]
             weights = [builder.load(builder.gep(w_t, [_index(q)])) for q in range(n_channels)]
-            return left, [_splat(builder, weight, vector) for weight in weights]
+            right = [_splat(builder, weight, vector) for weight in weights]
+            return lambda p: _load(builder, builder.gep(x_pixels[p], [tap]), vector), right
 
         tile = _contract(builder, vector, n_taps_, (n_pixels, n_channels), factors, _product)
         return context.make_tuple(builder, signature.return_type, tile)
@@ -373,9 +377,10 @@ def correlation_tile(typingctx, x, pixels, p_at, taps, t_at, n_taps, w, w_at, PI
 
 @intrinsic(prefer_literal=True)
 def tap_gradient_tile(typingctx, x, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS):
-    """tile[t, q] = sum over p of x[taps[t_at + t] + pixels[p_at + 2 p] :] * z[z_at + q * z_plane + pixels[p_at + 2 p + 1] :].
+    """tile[t, q] = sum over p < n_pixels of x[taps[t_at + t] + x_p :] * z[z_at + q * z_plane + z_p :].
 
-    Vectors of x meet vectors of z: the lanes of a tile are still to be summed.
+    `pixels` holds the pairs (x_p, z_p) from p_at on. Vectors of x meet vectors of z: the lanes of a tile
+    are still to be summed.
     """
     n_taps, n_channels = TAPS.literal_value, CHANNELS.literal_value
     vector_type = VecType(x.dtype)
@@ -393,8 +398,8 @@ def tap_gradient_tile(typingctx, x, taps, t_at, z, z_at, z_plane, pixels, p_at, 
         def factors(p):
             entry = builder.gep(table, [_times(builder, p, 2)])
             x_pixel, z_pixel = builder.load(entry), builder.load(builder.gep(entry, [_index(1)]))
-            left = [_load(builder, builder.gep(tap, [x_pixel]), vector) for tap in x_taps]
-            return left, [_load(builder, builder.gep(plane, [z_pixel]), vector) for plane in planes]
+            right = [_load(builder, builder.gep(plane, [z_pixel]), vector) for plane in planes]
+            return lambda t: _load(builder, builder.gep(x_taps[t], [x_pixel]), vector), right
 
         tile = _contract(builder, vector, n_pixels_, (n_taps, n_channels), factors, _product)
         return context.make_tuple(builder, signature.return_type, tile)

@@ -18,7 +18,18 @@ from skdeep.engine.dense import (
     dense_weight_gradient,
     input_rows,
 )
-from skdeep.engine.jit import compiled, doubles, doubles_out, integer, integers, integers_2d, out, out_2d, part, reals_2d
+from skdeep.engine.jit import (
+    compiled,
+    doubles,
+    doubles_out,
+    integer,
+    integers,
+    integers_2d,
+    out,
+    out_2d,
+    part,
+    reals_2d,
+)
 from skdeep.engine.losses import loss_and_delta
 from skdeep.engine.program import (
     ALPHA,
@@ -169,7 +180,18 @@ def run_steps(
             for worker in prange(n_workers):
                 for i in range(worker, len(tasks), n_workers):
                     task_penalties[i] = _update(
-                        tasks[i], ops, theta, grad, first, second, hyper, n_updates, rows, partials, n_chunks, len(batch)
+                        tasks[i],
+                        ops,
+                        theta,
+                        grad,
+                        first,
+                        second,
+                        hyper,
+                        n_updates,
+                        rows,
+                        partials,
+                        n_chunks,
+                        len(batch),
                     )
             total = 0.0
             for chunk in range(n_chunks):

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from sklearn.base import BaseEstimator
 
-ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
-
 
 @dataclass(frozen=True)
 class ParameterShapes:

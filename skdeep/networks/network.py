@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skdeep.engine.activations import ACTIVATIONS
 from skdeep.networks.layers import Conv2D, Dense, MaxPool2D
 
 
@@ -60,7 +61,7 @@ class Network:
         self.bound, self.n_parameters = [], 0
         shape = self.input_shape
         for layer in layers:
-            self._check_order(layer)
+            self._check(layer)
             output_shape, parameters = layer.output_shape(shape), layer.parameter_shapes(shape)
             slots = [None, None]
             if parameters is not None:
@@ -71,7 +72,9 @@ class Network:
             raise ValueError("The last layer of a network must be Dense, its units the outputs.")
         self.n_outputs = shape[0]
 
-    def _check_order(self, layer):
+    def _check(self, layer):
+        if getattr(layer, "activation", "identity") not in ACTIVATIONS:
+            raise ValueError(f"{layer!r}: the activation must be one of {', '.join(ACTIVATIONS)}.")
         previous = self.bound[-1].layer if self.bound else None
         if isinstance(layer, MaxPool2D) and not isinstance(previous, Conv2D):
             raise ValueError(f"{layer!r} must follow a Conv2D, which it is fused with; here it follows {previous!r}.")

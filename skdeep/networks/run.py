@@ -35,7 +35,7 @@ class Run:
         self.program = compile_network(network, theta.dtype, batch_size)
         self.batch_size, self.dtype = batch_size, theta.dtype
         # The loops read whole vectors, up to a register tile beyond the last parameter.
-        self._padded = np.concatenate([theta, np.zeros(p.VECS * 64, theta.dtype)])
+        self._padded = np.concatenate([theta, np.zeros(p.VECS * lanes(theta.dtype), theta.dtype)])
         n = self._padded.size if training else 1
         self._grad, self._first, self._second = (np.zeros(n, theta.dtype) for _ in range(3))
         self.theta, self.grad = self._padded[: theta.size], self._grad[: theta.size]

@@ -10,8 +10,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._sklearn import Interval, StrOptions, fitting
+from skdeep.engine.activations import ACTIVATIONS
 from skdeep.networks.initialisers import INITIALISERS, xavier_uniform
-from skdeep.networks.layers import ACTIVATIONS, Dense
+from skdeep.networks.layers import Dense
 from skdeep.networks.network import Network
 from skdeep.networks.run import PREDICTION_BATCH, Run
 from skdeep.training.epochs import train
