@@ -3,9 +3,10 @@
 import functools
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import _BaseComposition as Composition
 
-__all__ = ["Interval", "Options", "StrOptions", "fitting"]
+__all__ = ["Composition", "Interval", "StrOptions", "fitting"]
 
 
 def fitting(fit):

@@ -251,6 +251,57 @@ def store_first(typingctx, vector, array, at, n):
 
 
 @intrinsic
+def prefetch(typingctx, array, at):
+    """Fetch the cache line of array[at], to be written soon."""
+
+    def codegen(context, builder, signature, args):
+        pointer = builder.bitcast(_pointer(context, builder, array, *args), ir.IntType(8).as_pointer())
+        operands = [pointer, _index(1), _index(3), _index(1)]  # for writing, into the nearest cache, data
+        signature = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
+        builder.call(cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0"), operands)
+        return context.get_dummy_value()
+
+    return types.void(array, at), codegen
+
+
+def _transposed(builder, rows):
+    """The transposed square of as many vectors as they have lanes: blocks of 1, 2, 4, ... change places."""
+    lanes, half = len(rows), 1
+    pick = lambda choice: ir.Constant(ir.VectorType(ir.IntType(32), lanes), choice)
+    while half < lanes:
+        upper = pick([lanes + j - half if j & half else j for j in range(lanes)])
+        lower = pick([lanes + j if j & half else j + half for j in range(lanes)])
+        for i in range(lanes):
+            if not i & half:
+                pair = rows[i], rows[i + half]
+                rows[i] = builder.shuffle_vector(*pair, upper)
+                rows[i + half] = builder.shuffle_vector(*pair, lower)
+        half *= 2
+    return rows
+
+
+@intrinsic
+def store_transposed(typingctx, array, at, row_step, out, out_at, out_step, n):
+    """out[out_at + j * out_step + i] = array[at + i * row_step + j] for i < lanes and j < n <= lanes.
+
+    The whole square of lanes x lanes is read.
+    """
+    vector_type = VecType(array.dtype)
+
+    def codegen(context, builder, signature, args):
+        array_, at_, row_step_, out_, out_at_, out_step_, n_ = args
+        vector = context.get_value_type(vector_type)
+        row = lambda i: _pointer(context, builder, array, array_, at_, _times(builder, row_step_, i))
+        columns = _transposed(builder, [_load(builder, row(i), vector) for i in range(vector.count)])
+        for j, column in enumerate(columns):
+            with builder.if_then(builder.icmp_signed("<", ir.Constant(n_.type, j), n_), likely=True):
+                _store(builder, column, _pointer(context, builder, out, out_, out_at_, _times(builder, out_step_, j)))
+        return context.get_dummy_value()
+
+    return types.void(array, at, row_step, out, out_at, out_step, n), codegen
+
+
+@intrinsic
 def lane_sum(typingctx, vector):
     """The sum over the lanes, as a tree of halves."""
 
