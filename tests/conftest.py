@@ -5,6 +5,9 @@ import os
 import shutil
 import tempfile
 
+import numpy as np
+import pytest
+
 
 def _remove(folder, owner):
     # A forked child that exits normally must not take its parent's cache away.
@@ -19,3 +22,9 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 
 # --doctest-modules would import the benchmarks and with them their optional peers.
 collect_ignore_glob = ["benchmarks/bench_*.py"]
+
+
+@pytest.fixture
+def rng():
+    """Draws that are the same in every run."""
+    return np.random.default_rng(0)

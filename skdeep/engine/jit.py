@@ -9,6 +9,7 @@ time write the same bytes to the same file, and can never mix up each other's si
 
 import functools
 import hashlib
+import os
 import pickle
 import threading
 import types as python_types
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numba
 import numpy as np
-from numba import types
+from numba import config, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 
 from skdeep.engine.target import CPU_FEATURES, CPU_NAME
@@ -58,6 +59,12 @@ def compiled(function=None, *, parallel=False):
     return EntryPoint(function, parallel)
 
 
+# One compilation at a time. A fork waits for its end: the child would inherit the lock, and nobody to open it.
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
 class EntryPoint:
     """The copies of one body, by dtype and by twin."""
 
@@ -66,18 +73,21 @@ class EntryPoint:
         self.body, self.parallel, self.copies = body, parallel, {}
         self._parameters = list(body.__annotations__.values())
         self._dtype_at = next(i for i, p in enumerate(self._parameters) if p.dtype is None and p.ndim)
-        self._lock = threading.Lock()
 
     def __call__(self, *args):
         key = args[self._dtype_at].dtype.char, self.parallel and args[-1] > 1
         copy = self.copies.get(key)
         if copy is None:
-            with self._lock:
+            with _lock:
                 copy = self.copies.get(key) or self._compile(*key)
         return copy(*args)
 
     def _compile(self, char, parallel):
         dtype = np.dtype(char)
+        if config.DISABLE_JIT:
+            raise RuntimeError("skdeep has no uncompiled form: unset NUMBA_DISABLE_JIT")
+        if char not in "fd":
+            raise TypeError(f"{self.body.__qualname__} takes arrays of float32 or float64, not of {dtype}")
         name = f"{self.body.__qualname__}_{dtype.name}_{'parallel' if parallel else 'serial'}"
         body = python_types.FunctionType(self.body.__code__, self.body.__globals__, name)
         body.__qualname__, body.__module__ = name, self.body.__module__
@@ -93,29 +103,51 @@ class EntryPoint:
 # ------------------------------------------------------------------------------------ the disk cache
 
 
-@functools.cache
-def _stamp():
-    """One hash over the whole folder and the flags: numba itself sees only the entry point's own file."""
-    digest = hashlib.sha256(repr(sorted(FLAGS["fastmath"])).encode())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
+def _stamp(folder=Path(__file__).parent):
+    """One hash over the flags and the whole folder: numba itself sees only the entry point's own file."""
+    digest = hashlib.sha256(repr((FLAGS["error_model"], sorted(FLAGS["fastmath"]))).encode())
+    for file in sorted(folder.glob("*.py")):
+        digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
     return digest.hexdigest()
 
 
-class _CheckedFile(IndexDataCacheFile):
-    """numba's cache file, its machine code behind a checksum."""
+# Taken at import: what this process compiles later is the source of now, even if the files change.
+STAMP = _stamp()
+
+
+def _target():
+    """A hash of what else makes the machine code, and may differ between processes that share a folder."""
+    switches = str(config.OPT), config.BOUNDSCHECK, config.DEBUGINFO_DEFAULT
+    return hashlib.sha256(repr((CPU_NAME, CPU_FEATURES, *switches)).encode()).hexdigest()[:12]
+
+
+class _SealedFile(IndexDataCacheFile):
+    """numba's pair of index and data file for its one signature, the machine code under a seal.
+
+    The seal is a hash over the content, the name and the stamp: cut, swapped and outdated files do not pass.
+    """
+
+    def save(self, key, data):
+        # The data first: an index must not promise what an older version, or nobody, has written.
+        name = self._data_name(1)
+        self._save_data(name, data)
+        self._save_index({key: name})
 
     def _save_data(self, name, data):
         data = self._dump(data)
         with self._open_for_write(self._data_path(name)) as file:
-            file.write(hashlib.sha256(data).digest() + data)
+            file.write(self._seal(data) + data)
 
     def _load_data(self, name):
         content = Path(self._data_path(name)).read_bytes()
-        digest, data = content[:32], content[32:]
-        if hashlib.sha256(data).digest() != digest:
-            raise EOFError("truncated or corrupt")
+        seal, data = content[:32], content[32:]
+        if self._seal(data) != seal:
+            raise EOFError(f"{name} is cut, swapped or outdated")
         return pickle.loads(data)
+
+    def _seal(self, data):
+        identity = repr((self._index_name, self._version, self._source_stamp)).encode()
+        return hashlib.sha256(identity + data).digest()
 
 
 class _GuardedCache(FunctionCache):
@@ -123,15 +155,13 @@ class _GuardedCache(FunctionCache):
 
     def __init__(self, body):
         super().__init__(body)
-        target = hashlib.sha256(f"{CPU_NAME} {CPU_FEATURES}".encode()).hexdigest()[:12]
-        self._cache_file = _CheckedFile(self.cache_path, f"{self._impl.filename_base}-{target}", _stamp())
+        self._cache_file = _SealedFile(self.cache_path, f"{self._impl.filename_base}-{_target()}", STAMP)
 
     def load_overload(self, sig, target_context):
         try:
             return super().load_overload(sig, target_context)
         except Exception as error:
-            _warn_once(f"a file of the cache in {self.cache_path} is unreadable ({error!r}) and is written anew")
-            self._forget()
+            _warn_once(f"a file of the cache in {self.cache_path} is unreadable ({error!r}), it is written anew")
 
     def save_overload(self, sig, data):
         try:
@@ -139,19 +169,16 @@ class _GuardedCache(FunctionCache):
         except Exception as error:
             _warn_once(f"the cache in {self.cache_path} cannot be written ({error!r})")
 
-    def _forget(self):
-        try:
-            self.flush()
-        except OSError:
-            self.disable()
-
 
 def _open_cache(body):
     try:
-        return _GuardedCache(body)
+        cache = _GuardedCache(body)
     except RuntimeError as error:  # no writable folder
         _warn_once(f"no folder for the cache is writable ({error})")
         return NullCache()
+    if config.CACHE_DIR and not Path(cache.cache_path).is_relative_to(config.CACHE_DIR):
+        _warn_once(f"NUMBA_CACHE_DIR={config.CACHE_DIR} is not writable, the cache is in {cache.cache_path}")
+    return cache
 
 
 def cache_folder():
@@ -167,6 +194,6 @@ _troubles = []
 
 def _warn_once(trouble):
     """One warning a process: the first trouble stands for those that follow."""
-    if not _troubles:
-        warnings.warn(f"skdeep: {trouble}; set NUMBA_CACHE_DIR to a writable folder", RuntimeWarning, stacklevel=2)
     _troubles.append(trouble)
+    if len(_troubles) == 1:
+        warnings.warn(f"skdeep: {trouble}; set NUMBA_CACHE_DIR to a writable folder", RuntimeWarning, stacklevel=2)

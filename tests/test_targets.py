@@ -1,0 +1,64 @@
+"""The engine on narrower machines than this one: AVX2 without AVX-512, and SSE alone."""
+
+import pickle
+import platform
+
+import numpy as np
+import pytest
+
+from skdeep.engine import target
+from tests import _models
+from tests._subprocess import run_python
+
+pytestmark = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64") or target.VECTOR_BITS < 256, reason="needs an x86 processor with AVX2"
+)
+ENGINE_TESTS = ["tests/test_simd.py", "tests/test_backpropagation.py"]
+# Named alone, a processor keeps the host's features, as numba does; without any features it has its own.
+NARROW = [("haswell", 256), ("nehalem", 128)]
+FEATURES_OF_THE_HOST = [(name, target.VECTOR_BITS) for name, _ in NARROW]
+
+
+def run_tests(files, processor, bits, **env):
+    code = f"""
+    import sys
+    import pytest
+    from skdeep.engine import target
+
+    assert target.VECTOR_BITS == {bits}, target.VECTOR_BITS
+    assert target.VECTOR_REGISTERS == {32 if bits == 512 else 16}
+    sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *{files}]))
+    """
+    run_python(code, timeout=300, NUMBA_CPU_NAME=processor, **env)
+
+
+@pytest.mark.parametrize(("processor", "bits"), NARROW)
+def test_the_engine_in_narrow_vectors(processor, bits):
+    run_tests(ENGINE_TESTS, processor, bits, NUMBA_CPU_FEATURES="")
+
+
+@pytest.mark.parametrize(("processor", "bits"), FEATURES_OF_THE_HOST)
+def test_the_engine_for_a_processor_with_the_features_of_the_host(processor, bits):
+    run_tests(ENGINE_TESTS[:1], processor, bits)
+
+
+@pytest.mark.parametrize(("processor", "bits"), NARROW)
+@pytest.mark.parametrize("name", _models.MODELS)
+def test_a_saved_model_predicts_the_same_in_narrow_vectors(name, processor, bits, tmp_path):
+    model, (X, _) = _models.fitted(name, np.float64), _models.data(np.float64)
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
+    code = f"""
+    import pickle
+    from pathlib import Path
+    import numpy as np
+    from skdeep.engine import target
+    from tests import _models
+
+    assert target.VECTOR_BITS == {bits}
+    folder = Path({str(tmp_path)!r})
+    model = pickle.loads((folder / "model.pkl").read_bytes())
+    np.save(folder / "scores.npy", model.predict_proba(_models.data(np.float64)[0]))
+    """
+    run_python(code, timeout=300, NUMBA_CPU_NAME=processor, NUMBA_CPU_FEATURES="", NUMBA_NUM_THREADS=1)
+    # Wider vectors add in another order.
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), model.predict_proba(X), rtol=1e-10)
