@@ -18,7 +18,7 @@ from skdeep.engine.program import (
     VECS,
     W_AT,
 )
-from skdeep.engine.simd import add, dot_tile, lanes_of, load, multiply, store, store_tile_columns
+from skdeep.engine.simd import add, dot_tile, lanes_of, load, multiply, store, store_tile_columns, store_transposed
 
 
 @part
@@ -94,11 +94,16 @@ def dense_backward(op, rows, packed, row, n_rows):
 @part
 def dense_transpose(op, theta, packed):
     """Pack the weights [input][output] as [output][input] for the backward product."""
+    lanes = lanes_of(theta)
     n_in, n_out, stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE]
-    for first in range(0, n_in, 16):
+    squares = n_in // lanes * lanes
+    for i in range(0, squares, lanes):
+        for o in range(0, n_out, lanes):
+            at, to = op[W_AT] + i * n_out + o, op[BACK_PACKED_AT] + o * stride + i
+            store_transposed(theta, at, n_out, packed, to, stride, min(lanes, n_out - o))
+    for i in range(squares, n_in):
         for o in range(n_out):
-            for i in range(first, min(first + 16, n_in)):
-                packed[op[BACK_PACKED_AT] + o * stride + i] = theta[op[W_AT] + i * n_out + o]
+            packed[op[BACK_PACKED_AT] + o * stride + i] = theta[op[W_AT] + i * n_out + o]
 
 
 @part
