@@ -1,0 +1,46 @@
+"""What the benchmarks share: rounds that alternate between peers, and start-up in a process of its own."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+
+def seconds(function):
+    """Seconds of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def rounds(functions, n_rounds=7, pause=0.05):
+    """Seconds of each function, array of shape (n_rounds, n_functions), in rounds that take each in turn.
+
+    The first call of each is not counted. Between calls the threads of the last one come to rest.
+    """
+    for function in functions:
+        function()
+    taken = np.empty((n_rounds, len(functions)))
+    for row in taken:
+        for i, function in enumerate(functions):
+            time.sleep(pause)
+            row[i] = seconds(function)
+    return taken
+
+
+def spread(values):
+    """Median and range, as text."""
+    return f"{np.median(values):.2f} ({np.min(values):.2f}-{np.max(values):.2f})"
+
+
+def start_up(code):
+    """Seconds that `code` takes in new processes, with a cold cache and again with a warm one."""
+    timed = f"import time; start = time.perf_counter()\n{code}\nprint(time.perf_counter() - start)"
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"NUMBA_CACHE_DIR": folder}
+        command = [sys.executable, "-c", timed]
+        run = lambda: float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+        return run(), run()

@@ -1,0 +1,269 @@
+"""Gradients of the engine in float64: against central differences, and against the delta rule in plain NumPy."""
+
+import numpy as np
+import pytest
+
+from skdeep.engine import program, threads
+from skdeep.networks import Conv2D, Dense, MaxPool2D
+from skdeep.networks.initialisers import xavier_normal
+from skdeep.networks.network import Network
+from skdeep.networks.run import Run
+from tests import _reference as reference
+
+LOSSES = {
+    "squared error": program.SQUARED_ERROR,
+    "softmax cross-entropy": program.SOFTMAX_CROSS_ENTROPY,
+    "logistic cross-entropy": program.LOGISTIC_CROSS_ENTROPY,
+}
+# A chunk is 16 samples, a vector 2 to 8 of float64: one lane, a tail, whole chunks, and tails behind them.
+BATCHES = [1, 7, 16, 17, 33]
+STEP = 1e-5
+
+
+@pytest.fixture(autouse=True)
+def serial(monkeypatch):
+    """Thousands of tiny launches: on a busy machine each would wait longer for a second core than it runs."""
+    monkeypatch.setattr(threads, "SMALLEST_PARALLEL_WORK", np.inf)
+
+
+class Problem:
+    """A network with parameters and one batch of data, whose loss and gradient the engine computes."""
+
+    def __init__(self, layers, input_shape, loss="squared error", *, batch=17, alpha=0.0, seed=0):
+        rng = np.random.default_rng(seed)
+        self.layers, self.loss = layers, loss
+        self.network = Network(layers, input_shape)
+        theta = self.network.initialise(xavier_normal, rng, np.float64)
+        self.network.intercepts(theta)[-1][...] = 1.5  # ReLU outputs that are all off would have no gradient
+        self.run = Run(self.network, theta, batch)
+        self.X = rng.normal(size=(batch, *input_shape))
+        if loss == "squared error":
+            self.Y = rng.normal(size=(batch, self.network.n_outputs))
+        elif loss == "softmax cross-entropy":
+            self.Y = np.eye(self.network.n_outputs)[rng.integers(self.network.n_outputs, size=batch)]
+        else:
+            self.Y = rng.integers(0, 2, (batch, self.network.n_outputs)).astype(float)
+        self.hyper = np.zeros(program.N_HYPERPARAMETERS)
+        self.hyper[program.ALPHA] = self.alpha = alpha
+        self.rng = rng
+
+    @property
+    def parameters(self):
+        return self.network.coefs(self.run.theta), self.network.intercepts(self.run.theta)
+
+    def value(self):
+        """The loss; the gradient is then in `run.grad`."""
+        order = np.arange(len(self.X))
+        rows = self.X.reshape(len(self.X), -1)
+        return self.run.train(rows, self.Y, order, LOSSES[self.loss], self.hyper)[0]
+
+    def beside(self, direction, size):
+        """Loss and linear piece of the network at theta + size * direction."""
+        theta = self.run.theta.copy()
+        self.run.theta += size * direction
+        value, piece = self.value(), reference.pattern(self.layers, *self.parameters, self.X)
+        self.run.theta[...] = theta
+        return value, piece
+
+    def directions(self, n=40):
+        """A random direction, then unit vectors of `n` random parameters."""
+        size = self.network.n_parameters
+        yield self.rng.choice([-1.0, 1.0], size) / np.sqrt(size)
+        for i in self.rng.permutation(size)[:n]:
+            yield np.eye(1, size, i)[0]
+
+
+def check_gradient(problem):
+    """|g - g~| < 1e-6 (|g| + |g~|) for every direction on whose segment no ReLU and no pool changes its piece."""
+    value = problem.value()
+    gradient = problem.run.grad.copy()
+    data = problem.X, problem.Y, problem.loss, problem.alpha
+    assert value == pytest.approx(reference.objective(problem.layers, *problem.parameters, *data), rel=1e-12)
+    slopes, differences, n_skipped = [], [], 0
+    for direction in problem.directions():
+        (above, piece), (below, other_piece) = problem.beside(direction, STEP), problem.beside(direction, -STEP)
+        if np.array_equal(piece, other_piece):
+            slopes.append(gradient @ direction)
+            differences.append((above - below) / (2 * STEP))
+        else:
+            n_skipped += 1
+    assert n_skipped <= len(slopes) / 4
+    slopes, differences = np.array(slopes), np.array(differences)
+    assert np.abs(slopes).max() > 1e-3  # there is something to compare
+    # The two losses are rounded to an eps of themselves, which their difference is divided by the step.
+    rounding = 8 * np.finfo(float).eps * max(1.0, value) / STEP
+    assert np.all(np.abs(slopes - differences) < 1e-6 * (np.abs(slopes) + np.abs(differences)) + rounding)
+    assert np.linalg.norm(slopes - differences) < 1e-6 * np.linalg.norm(np.abs(slopes) + np.abs(differences))
+
+
+def output_activations(loss):
+    # Cross-entropies take raw scores.
+    return reference.ACTIVATIONS if loss == "squared error" else ("identity",)
+
+
+# ------------------------------------------------------------------------------ against differences
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+def test_dense_layers(activation, loss, batch):
+    for alpha in (0.0, 0.3):
+        for output in output_activations(loss):
+            layers = [Dense(9, activation=activation), Dense(5, activation=activation), Dense(3, activation=output)]
+            check_gradient(Problem(layers, (6,), loss, batch=batch, alpha=alpha))
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+def test_convolution_pool_and_dense_layers(activation, loss, batch):
+    layers = [
+        Conv2D(3, 3, activation=activation),
+        MaxPool2D(2),
+        Conv2D(4, (2, 3), padding="valid", activation=activation),
+        Dense(3, activation="identity"),
+    ]
+    for alpha in (0.0, 0.3):
+        check_gradient(Problem(layers, (6, 7, 2), loss, batch=batch, alpha=alpha))
+
+
+@pytest.mark.parametrize("units", [(1,), (1, 1), (17, 1), (31, 33), (65, 8, 2)], ids=str)
+def test_dense_widths(units):
+    check_gradient(Problem([Dense(n, activation="tanh") for n in units], (19,), batch=9))
+
+
+GEOMETRIES = {
+    "valid": [Conv2D(4, 3, padding="valid")],
+    "same with an even kernel": [Conv2D(4, (2, 4))],
+    "1 x 1": [Conv2D(4, 1)],
+    "1 x 1 with a stride": [Conv2D(4, 1, stride=2)],
+    "as large as the map": [Conv2D(4, (8, 9), padding="valid")],
+    "stride": [Conv2D(4, 3, stride=2)],
+    "strides that leave a rest": [Conv2D(4, (2, 3), stride=(3, 2), padding="valid")],
+    "stride beyond the kernel": [Conv2D(4, 2, stride=3, padding="valid")],
+    "padding": [Conv2D(4, 3, padding=2)],
+    "padding in a pair": [Conv2D(4, (3, 2), padding=(0, 3))],
+    "padding beyond the kernel": [Conv2D(4, 2, padding=4)],
+    "padding and stride": [Conv2D(4, 3, stride=(2, 3), padding=(2, 1))],
+    "pool": [Conv2D(4, 3), MaxPool2D(2)],
+    "pool that leaves a rest": [Conv2D(4, 3), MaxPool2D((3, 2))],
+    "overlapping pools": [Conv2D(4, 3), MaxPool2D(3, stride=2)],
+    "overlapping in one direction": [Conv2D(4, 3), MaxPool2D((3, 2), stride=(1, 2))],
+    "pools apart": [Conv2D(4, 3), MaxPool2D(2, stride=3)],
+    "pool of one pixel": [Conv2D(4, 3), MaxPool2D(1)],
+    "pool of one pixel with a stride": [Conv2D(4, 3), MaxPool2D(1, stride=2)],
+    "one pool over all": [Conv2D(4, 3), MaxPool2D((8, 9))],
+    "pool behind a strided convolution": [Conv2D(4, 3, stride=2, padding=1), MaxPool2D((2, 3), stride=1)],
+}
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("place", ["first", "second"])
+def test_geometry(geometry, place):
+    # The first layer has no gradient by its input, a second one has.
+    before = [Conv2D(3, 3, activation="tanh")] if place == "second" else []
+    layers = [*before, *GEOMETRIES[geometry], Dense(2, activation="identity")]
+    check_gradient(Problem(layers, (8, 9, 2), batch=9))
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3, 6, 7, 17])
+@pytest.mark.parametrize("n_inputs", [1, 3, 6, 7, 17])
+def test_channels(n_inputs, n_outputs):
+    layers = [
+        Conv2D(n_inputs, 2, activation="tanh"),
+        Conv2D(n_outputs, 3, activation="tanh"),
+        MaxPool2D(2),
+        Dense(2, activation="identity"),
+    ]
+    check_gradient(Problem(layers, (4, 4, n_outputs), batch=5))
+
+
+def test_three_convolutions():
+    layers = [
+        Conv2D(3, 3, activation="tanh"),
+        MaxPool2D(2),
+        Conv2D(5, 2, stride=(1, 2), padding=1),
+        Conv2D(7, (1, 3), activation="logistic"),
+        MaxPool2D(2, stride=1),
+        Dense(6, activation="tanh"),
+        Dense(3, activation="identity"),
+    ]
+    check_gradient(Problem(layers, (9, 8, 3), "softmax cross-entropy", batch=19, alpha=0.1))
+
+
+# ------------------------------------------------------------------------- against the delta rule
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+def test_delta_rule(activation, loss, batch):
+    # The same sums in another order: a few hundred roundings of 1e-16 at most.
+    for alpha in (0.0, 0.3):
+        for output in output_activations(loss):
+            layers = [Dense(33, activation=activation), Dense(8, activation=activation), Dense(4, activation=output)]
+            problem = Problem(layers, (20,), loss, batch=batch, alpha=alpha)
+            problem.value()
+            want = reference.delta_rule(layers, *problem.parameters, problem.X, problem.Y, loss, alpha)
+            np.testing.assert_allclose(problem.run.grad, want, rtol=1e-12, atol=1e-12 * np.abs(want).max())
+
+
+# ------------------------------------------------------------------------------ batches and their order
+
+
+@pytest.mark.parametrize(
+    ("layers", "input_shape"),
+    [([], (60,)), ([Conv2D(5, 3), MaxPool2D(3, stride=2)], (6, 5, 2))],
+    ids=["dense", "maps"],
+)
+def test_batches_do_not_touch_each_other(layers, input_shape):
+    # Losses and last gradient of a pass are those of its batches alone, bit by bit: no lane, row or frame remembers.
+    layers = [*layers, Dense(4, activation="tanh"), Dense(2, activation="identity")]
+    problem = Problem(layers, input_shape, batch=33, alpha=0.1)
+    rows, theta = problem.X.reshape(33, -1), problem.run.theta
+    order = problem.rng.permutation(33)
+    for size in (1, 3, 16, 20, 32):
+        run = Run(problem.network, theta, size)
+        losses = run.train(rows, problem.Y, order, program.SQUARED_ERROR, problem.hyper)
+        for step, loss in enumerate(losses):
+            batch = order[step * size : (step + 1) * size]
+            alone = Run(problem.network, theta, size)
+            assert alone.train(rows, problem.Y, batch, program.SQUARED_ERROR, problem.hyper) == [loss]
+        np.testing.assert_array_equal(run.grad, alone.grad)
+        np.testing.assert_array_equal(run.theta, theta)
+
+
+def test_the_gradient_goes_to_the_first_of_equal_pixels():
+    # A window whose four sums of two channels are equal: the weights' gradients are the first pixel's inputs.
+    layers = [Conv2D(1, 1, activation="identity"), MaxPool2D(2), Dense(1, activation="identity")]
+    problem = Problem(layers, (2, 2, 2), batch=1)
+    problem.X = np.array([[[[1.0, 7.0], [2.0, 6.0]], [[3.0, 5.0], [4.0, 4.0]]]])
+    problem.run.theta[...] = [1, 1, 0, 1, 0]
+    problem.Y = np.array([[5.0]])
+    assert problem.value() == 4.5
+    np.testing.assert_array_equal(problem.run.grad, [3 * 1, 3 * 7, 3, 3 * 8, 3])
+
+
+def test_adjoint():
+    # <conv(x), z> = <x, conv'(z)>: the gradient of a first layer that only spreads x over channels contains conv'(z).
+    rng = np.random.default_rng(0)
+    for stride, padding, kernel in [(1, "valid", (3, 3)), (2, "same", (3, 2)), ((1, 3), (2, 0), (2, 4))]:
+        spread, convolution = Conv2D(3, 1, activation="identity"), Conv2D(5, kernel, stride=stride, padding=padding)
+        convolution.set_params(activation="identity")
+        shape = convolution.output_shape((6, 7, 3))
+        readout = Dense(int(np.prod(shape)), activation="identity")
+        problem = Problem([spread, convolution, readout], (6, 7, 1), batch=1)
+        problem.run.theta[...] = 0
+        (_, weights, identity), _ = problem.parameters
+        weights[...] = rng.integers(-3, 4, weights.shape)
+        identity[...] = np.eye(len(identity))
+        problem.X = rng.integers(-3, 4, (1, 6, 7, 1)).astype(float)
+        z = rng.integers(-3, 4, (1, *shape)).astype(float)
+        problem.Y = -z.reshape(1, -1)  # theta has no signal yet, so that the error is z
+        problem.value()
+        for channel, product in enumerate(problem.run.grad[:3]):
+            maps = np.zeros((1, 6, 7, 3))
+            maps[..., channel] = problem.X[..., 0]
+            # Small integers: both sides are exact.
+            assert product == (reference.correlate(maps, weights, stride, padding) * z).sum()

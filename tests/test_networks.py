@@ -1,0 +1,278 @@
+"""Layers and networks: what they promise, and that training is the same numbers however it is run."""
+
+import math
+import tracemalloc
+
+import numba
+import numpy as np
+import pytest
+from numba.core.runtime import _nrt_python, rtsys
+from sklearn.base import clone
+
+from skdeep.engine import program, threads
+from skdeep.networks import Conv2D, Dense, MaxPool2D
+from skdeep.networks.initialisers import xavier_uniform
+from skdeep.networks.network import Network
+from skdeep.networks.run import Run
+from skdeep.training.optimisers import SGD, Adam
+from tests import _reference as reference
+
+# ------------------------------------------------------------------------------------------ layers
+
+LAYERS = [
+    Conv2D(4),
+    Conv2D(1, 1, stride=2),
+    Conv2D(3, (2, 5), stride=(1, 3), padding="valid", activation="tanh"),
+    Conv2D(6, 4, stride=3, padding=(0, 2)),
+    MaxPool2D(),
+    MaxPool2D((3, 2), stride=(1, 2)),
+    MaxPool2D(4, stride=5),
+    Dense(7),
+    Dense(1, activation="logistic"),
+]
+IMAGES = (9, 11, 2)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_layers_have_the_shapes_that_they_tell(layer, rng):
+    shapes = layer.parameter_shapes(IMAGES)
+    parameters = ([], []) if shapes is None else ([rng.normal(size=shapes.weights)], [rng.normal(size=shapes.bias)])
+    X = rng.normal(size=(3, *IMAGES))
+    assert reference.forward([layer], *parameters, X).shape == (3, *layer.output_shape(IMAGES))
+    if shapes is not None:
+        fan_in, fan_out = math.prod(shapes.weights[:-1]), shapes.weights[-1]
+        area = math.prod(shapes.weights[:-2]) if isinstance(layer, Conv2D) else 1
+        assert (shapes.fan_in, shapes.fan_out) == (fan_in, fan_out * area)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_layers_run_with_the_shapes_that_they_tell(layer, rng):
+    # A pool stands behind a convolution, and a dense layer ends every network.
+    layers = [Conv2D(2, 3), layer, Dense(3)] if isinstance(layer, MaxPool2D) else [layer, Dense(3)]
+    layers = [Conv2D(2, 3), *layers] if isinstance(layer, Dense) else layers
+    network = Network(layers, IMAGES)
+    theta = network.initialise(xavier_uniform, np.random.RandomState(0), np.float64)
+    X = rng.normal(size=(5, *IMAGES))
+    got = Run(network, theta, 5, training=False).predict(X.reshape(5, -1))
+    want = reference.forward(layers, network.coefs(theta), network.intercepts(theta), X)
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)  # some hundred roundings of 1e-16
+    for bound, following in zip(network.bound[:-1], network.bound[1:], strict=True):
+        assert bound.output_shape == following.input_shape
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_layers_are_descriptions(layer):
+    assert clone(layer).get_params() == layer.get_params()
+    assert repr(eval(repr(layer))) == repr(layer)
+    before = vars(layer).copy()
+    layer.output_shape(IMAGES), layer.parameter_shapes(IMAGES)
+    assert vars(layer) == before
+    for name, value in layer.get_params().items():
+        assert getattr(clone(layer).set_params(**{name: value}), name) is value
+
+
+# ----------------------------------------------------------------------------------------- theta
+
+LENET = [Conv2D(6), MaxPool2D(), Conv2D(16, padding="valid"), MaxPool2D(), Dense(120), Dense(84), Dense(10)]
+
+
+def test_parameters_of_lenet():
+    # LeCun et al. (1998), with complete connections between the two convolutions.
+    network = Network(LENET, (28, 28, 1))
+    assert network.n_parameters == 156 + 2416 + 48120 + 10164 + 850 == 61706
+    assert network.n_outputs == 10
+    assert [coef.shape for coef in network.coefs(np.zeros(61706))] == [
+        (5, 5, 1, 6),
+        (5, 5, 6, 16),
+        (400, 120),
+        (120, 84),
+        (84, 10),
+    ]
+
+
+def test_views_tile_theta():
+    network = Network(LENET, (28, 28, 1))
+    theta = np.zeros(network.n_parameters)
+    for values in zip(network.coefs(theta), network.intercepts(theta), strict=True):
+        for view in values:
+            assert np.shares_memory(view, theta)
+            view += 1
+    np.testing.assert_array_equal(theta, 1)
+    coefs, intercepts = network.coefs(np.arange(theta.size)), network.intercepts(np.arange(theta.size))
+    flat = [view.ravel() for pair in zip(coefs, intercepts, strict=True) for view in pair]
+    np.testing.assert_array_equal(np.concatenate(flat), np.arange(theta.size))
+
+
+# -------------------------------------------------------------------------------------- optimisers
+
+RATE = 0.05
+OPTIMISERS = {
+    "SGD": SGD(RATE, momentum=0.0, nesterov=False),
+    "momentum": SGD(RATE, momentum=0.9, nesterov=False),
+    "Nesterov": SGD(RATE, momentum=0.7, nesterov=True),
+    "Adam": Adam(RATE),
+    "Adam with other decays": Adam(RATE, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
+}
+
+
+def reference_step(optimiser, theta, gradient, state, t):
+    if isinstance(optimiser, SGD):
+        theta, state[0] = reference.sgd_step(theta, gradient, state[0], RATE, optimiser.momentum, optimiser.nesterov)
+    else:
+        numbers = RATE, optimiser.beta_1, optimiser.beta_2, optimiser.epsilon
+        theta, *state[:] = reference.adam_step(theta, gradient, *state, t, *numbers)
+    return theta
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 17, 40])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_optimisers(name, batch_size, rng):
+    layers = [Dense(6, activation="tanh"), Dense(2, activation="identity")]
+    network = Network(layers, (4,))
+    theta = network.initialise(xavier_uniform, np.random.RandomState(0), np.float64)
+    X, Y, alpha = rng.normal(size=(40, 4)), rng.normal(size=(40, 2)), 0.2
+    run, state, t = Run(network, theta, batch_size), [np.zeros_like(theta), np.zeros_like(theta)], 0
+    for _ in range(2):  # epochs: the state lives on between them
+        order = rng.permutation(40)
+        losses = run.train(X, Y, order, program.SQUARED_ERROR, OPTIMISERS[name].hyperparameters(alpha))
+        for start, loss in zip(range(0, 40, batch_size), losses, strict=True):
+            batch, t = order[start : start + batch_size], t + 1
+            problem = network.coefs(theta), network.intercepts(theta), X[batch], Y[batch], "squared error", alpha
+            assert loss == pytest.approx(reference.objective(layers, *problem), rel=1e-9)
+            theta = reference_step(OPTIMISERS[name], theta, reference.delta_rule(layers, *problem), state, t)
+    # Adam divides by the size of the gradient and so magnifies the rounding of small ones.
+    np.testing.assert_allclose(run.theta, theta, rtol=1e-8, atol=1e-10)
+
+
+# ------------------------------------------------------------------------------------ the same bits
+
+NETWORKS = {
+    "dense": ([Dense(37), Dense(11, activation="tanh"), Dense(3, activation="identity")], (30,)),
+    "maps": (
+        [Conv2D(7, 3), MaxPool2D(3, stride=2), Conv2D(5, 2), Dense(9), Dense(3, activation="identity")],
+        (6, 5, 1),
+    ),
+}
+SAME_BITS = pytest.mark.parametrize(
+    ("network", "dtype"), [(name, dtype) for name in NETWORKS for dtype in (np.float32, np.float64)]
+)
+
+
+def trained(network, dtype, *, batch_size=33, n_epochs=2):
+    """theta, losses and predictions after a training on 150 samples, whose last batch is short."""
+    rng = np.random.default_rng(0)
+    network = Network(*NETWORKS[network])
+    X, Y = rng.normal(size=(150, 30)).astype(dtype), np.eye(3, dtype=dtype)[rng.integers(3, size=150)]
+    run = Run(network, network.initialise(xavier_uniform, np.random.RandomState(0), dtype), batch_size)
+    hyper, loss = Adam(0.01).hyperparameters(0.1), program.SOFTMAX_CROSS_ENTROPY
+    losses = [run.train(X, Y, rng.permutation(150), loss, hyper) for _ in range(n_epochs)]
+    assert losses[-1].mean() < losses[0].mean()
+    return run.theta, np.concatenate(losses), Run(network, run.theta, 40, training=False).predict(X)
+
+
+def assert_same_bits(some, others):
+    for one, other in zip(some, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@SAME_BITS
+def test_same_bits_for_any_number_of_workers(network, dtype, monkeypatch):
+    monkeypatch.setattr(threads, "n_workers", lambda work: 1)
+    serial = trained(network, dtype)
+    for n_workers in (2, 3, 5):
+        monkeypatch.setattr(threads, "n_workers", lambda work, n=n_workers: n)
+        assert_same_bits(serial, trained(network, dtype))
+
+
+@SAME_BITS
+def test_same_bits_for_any_number_of_threads(network, dtype, monkeypatch):
+    monkeypatch.setattr(threads, "SMALLEST_PARALLEL_WORK", 0)
+    results, before = [], numba.get_num_threads()
+    try:
+        for n_threads in range(1, min(4, numba.config.NUMBA_NUM_THREADS) + 1):
+            numba.set_num_threads(n_threads)
+            results.append(trained(network, dtype))
+    finally:
+        numba.set_num_threads(before)
+    for result in results[1:]:
+        assert_same_bits(results[0], result)
+
+
+@SAME_BITS
+def test_same_bits_for_any_cut_into_launches(network, dtype, monkeypatch):
+    monkeypatch.setattr(threads, "LONGEST_LAUNCH", 1e9)
+    long = trained(network, dtype)
+    monkeypatch.setattr(threads, "LONGEST_LAUNCH", 1e-12)
+    assert_same_bits(long, trained(network, dtype))
+    monkeypatch.setattr(threads, "launches", lambda n, first=1: [(0, n // 3), (n // 3, n)] if n > 2 else [(0, n)])
+    assert_same_bits(long, trained(network, dtype))
+
+
+@SAME_BITS
+def test_same_bits_beside_any_other_samples(network, dtype, rng):
+    # A sample's outputs do not depend on the lane, the row or the batch in which it is predicted.
+    description, (theta, _, _) = Network(*NETWORKS[network]), trained(network, dtype)
+    X = rng.normal(size=(70, 30)).astype(dtype)
+    together = Run(description, theta, 70, training=False).predict(X)
+    for size in (1, 3, 8, 17, 64):
+        np.testing.assert_array_equal(Run(description, theta, size, training=False).predict(X), together)
+    alone = Run(description, theta, 1, training=False)
+    np.testing.assert_array_equal(np.concatenate([alone.predict(X[i : i + 1]) for i in range(70)]), together)
+
+
+@SAME_BITS
+def test_training_state_belongs_to_the_run(network, dtype):
+    assert_same_bits(trained(network, dtype), trained(network, dtype))
+    for batch_size in (1, 2, 13, 16, 150):  # none fails, all learn
+        trained(network, dtype, batch_size=batch_size)
+
+
+# ----------------------------------------------------------------------------------------- launches
+
+
+def test_launches_cover_everything_once(monkeypatch):
+    for longest in (1e-12, 0.2, 1e9):
+        monkeypatch.setattr(threads, "LONGEST_LAUNCH", longest)
+        for n in (0, 1, 2, 37):
+            spans = list(threads.launches(n))
+            assert [i for start, stop in spans for i in range(start, stop)] == list(range(n))
+            assert all(start < stop for start, stop in spans)
+
+
+def test_predictions_of_nothing():
+    network = Network([Dense(3)], (4,))
+    run = Run(network, np.zeros(network.n_parameters), 1, training=False)
+    assert run.predict(np.zeros((0, 4))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_steps_allocate_nothing(network, n_workers, monkeypatch):
+    """More steps cost no more memory than the loss that each of them returns, in Python or in numba's run time."""
+    monkeypatch.setattr(threads, "n_workers", lambda work: n_workers)
+    monkeypatch.setattr(threads, "launches", lambda n_steps: [(0, n_steps)])
+    network = Network(*NETWORKS[network])
+    X, Y = np.zeros((1600, 30)), np.zeros((1600, 3))
+    run = Run(network, np.zeros(network.n_parameters), 16)
+    hyper = Adam(0.01).hyperparameters(0.1)
+
+    def costs(n_steps):
+        order = np.arange(16 * n_steps)
+        before = rtsys.get_allocation_stats().alloc
+        tracemalloc.start()
+        try:
+            run.train(X, Y, order, program.SQUARED_ERROR, hyper)
+            return tracemalloc.get_traced_memory()[1] - 8 * n_steps, rtsys.get_allocation_stats().alloc - before
+        finally:
+            tracemalloc.stop()
+
+    counted = _nrt_python.memsys_stats_enabled()
+    _nrt_python.memsys_enable_stats()
+    try:
+        costs(1)  # compiles, and makes the workspaces
+        (python, numba_run_time), (more_python, more_numba_run_time) = costs(1), costs(100)
+    finally:
+        if not counted:
+            _nrt_python.memsys_disable_stats()
+    assert more_python <= python + 256  # ints beyond the small ones, not 99 of anything
+    assert more_numba_run_time == numba_run_time

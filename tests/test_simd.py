@@ -1,0 +1,413 @@
+"""The engine's vectors against NumPy: elementary functions to the last places, memory and register tiles exactly.
+
+Tiles are fed small integers, whose sums are exact in any order, so that equality is the right test.
+"""
+
+import numpy as np
+import pytest
+
+from skdeep.engine.activations import ACTIVATIONS, CODES, activate, slope
+from skdeep.engine.dense import matrix_product
+from skdeep.engine.elementary import exp_vector, logistic_vector, tanh_vector
+from skdeep.engine.jit import compiled, integer, integers, out, reals
+from skdeep.engine.program import GRADIENT_CHANNELS, NARROW, PIXELS, ROWS, TAPS, VECS, WIDE
+from skdeep.engine.simd import (
+    add,
+    correlation_tile,
+    dot_tile,
+    equal_or_zero,
+    fma,
+    lane_sum,
+    lanes_of,
+    load,
+    lowest_maxima,
+    multiply,
+    splat,
+    squared_distance_tile,
+    store,
+    store_first,
+    store_tile,
+    store_tile_columns,
+    subtract,
+    tap_gradient_tile,
+    window_maxima,
+)
+from skdeep.engine.target import VECTOR_BITS, lanes
+from tests import _reference as reference
+
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def integers_like(rng, shape, dtype, largest=8):
+    return rng.integers(-largest, largest + 1, shape).astype(dtype)
+
+
+# ------------------------------------------------------------------------------ elementary functions
+
+
+@compiled
+def _exp(x: reals, y: out):
+    for i in range(0, len(x), lanes_of(x)):
+        store(exp_vector(load(x, i)), y, i)
+
+
+@compiled
+def _tanh(x: reals, y: out):
+    for i in range(0, len(x), lanes_of(x)):
+        store(tanh_vector(load(x, i)), y, i)
+
+
+@compiled
+def _logistic(x: reals, y: out):
+    for i in range(0, len(x), lanes_of(x)):
+        store(logistic_vector(load(x, i)), y, i)
+
+
+def evaluated(function, x):
+    """`function` on a vector of any length: padded to whole vectors."""
+    padded = np.pad(x, (0, -x.size % lanes(x.dtype)))
+    y = np.full_like(padded, 7)
+    function(padded, y)
+    return y[: x.size]
+
+
+def ulps(got, want):
+    """Distance from an extended-precision result in units of the last place of the correctly rounded one."""
+    with np.errstate(under="ignore"):
+        unit = np.spacing(np.abs(want).astype(got.dtype)).astype(np.longdouble)
+    return np.abs(got.astype(np.longdouble) - want) / unit
+
+
+def spread(dtype, low, high, rng, n=20_000):
+    """Numbers between two bounds, some uniform, some uniform in the logarithm of their size."""
+    sizes = 10.0 ** rng.uniform(np.log10(np.finfo(dtype).tiny) * 0.99, np.log10(max(abs(low), high)), n)
+    signed = np.concatenate([sizes, -sizes, rng.uniform(low, high, n)])
+    return signed[(low <= signed) & (signed <= high)].astype(dtype)
+
+
+# Where the results are normal numbers, twice the smallest of them at the least.
+EXP_RANGE = {np.float32: (-86.5, 88.722), np.float64: (-707.6, 709.7826)}
+
+
+@DTYPES
+def test_exp(dtype, rng):
+    x = spread(dtype, *EXP_RANGE[dtype], rng)
+    assert ulps(evaluated(_exp, x), np.exp(x.astype(np.longdouble))).max() <= 2
+
+
+@DTYPES
+def test_tanh(dtype, rng):
+    # 0.625 is where one formula takes over from the other.
+    x = np.concatenate([spread(dtype, -50.0, 50.0, rng), 0.625 + np.linspace(-1e-3, 1e-3, 999).astype(dtype)])
+    assert ulps(evaluated(_tanh, x), np.tanh(x.astype(np.longdouble))).max() <= 2
+
+
+@DTYPES
+def test_logistic(dtype, rng):
+    # Half an ulp each from sum and quotient, and that of exp may be two of the quotient's, which has another exponent.
+    x = spread(dtype, EXP_RANGE[dtype][0], 50.0, rng)
+    assert ulps(evaluated(_logistic, x), 1 / (1 + np.exp(-x.astype(np.longdouble)))).max() <= 3
+
+
+@DTYPES
+@pytest.mark.parametrize(
+    ("function", "points", "values"),
+    [
+        (_exp, [-np.inf, 0.0, -0.0, np.inf, np.nan], [0, 1, 1, np.inf, np.nan]),
+        (_tanh, [-np.inf, 0.0, -0.0, np.inf, np.nan], [-1, 0, 0, 1, np.nan]),
+        (_logistic, [-np.inf, 0.0, -0.0, np.inf, np.nan], [0, 0.5, 0.5, 1, np.nan]),
+    ],
+    ids=["exp", "tanh", "logistic"],
+)
+def test_special_points(function, points, values, dtype):
+    # The sign of a zero is not promised: the engine compiles with "nsz".
+    np.testing.assert_array_equal(evaluated(function, np.array(points, dtype)), np.array(values, dtype))
+
+
+@DTYPES
+def test_far_out(dtype):
+    # Beyond the largest number, and below the smallest normal one, where subnormals are slow: infinity and zero.
+    largest = np.finfo(dtype).max
+    beyond = np.log(np.longdouble(largest)) + np.array([1e-3, 1, 1e3, 1e30])
+    below = np.log(np.longdouble(np.finfo(dtype).tiny)) - np.array([1e-3, 1, 1e3, 1e30])
+    x = np.array([*beyond, largest, *below, -largest], dtype)
+    np.testing.assert_array_equal(evaluated(_exp, x), [np.inf] * 5 + [0] * 5)
+    x = np.array([1000, 1e30, largest], dtype)
+    np.testing.assert_array_equal(evaluated(_tanh, np.concatenate([x, -x])), [1, 1, 1, -1, -1, -1])
+    np.testing.assert_array_equal(evaluated(_logistic, np.concatenate([x, -x])), [1, 1, 1, 0, 0, 0])
+
+
+@DTYPES
+def test_exp_between_the_edges_is_off_by_less_than_a_smallest_number(dtype):
+    # Between the last accurate point and the smallest normal number a zero may come early; never anything else.
+    start = EXP_RANGE[dtype][0]
+    x = np.linspace(start, start - 3, 2000).astype(dtype)
+    got, want = evaluated(_exp, x), np.exp(x.astype(np.longdouble))
+    assert np.all((got == 0) | (np.abs(got / want - 1) < 2 * np.finfo(dtype).eps))
+    assert np.abs(got - want).max() < 4 * np.finfo(dtype).tiny
+
+
+@DTYPES
+def test_subnormal_arguments(dtype):
+    x = np.array([1, -1], dtype) * np.finfo(dtype).smallest_subnormal
+    np.testing.assert_array_equal(evaluated(_exp, x), [1, 1])
+    np.testing.assert_array_equal(evaluated(_tanh, x), x)
+    np.testing.assert_array_equal(evaluated(_logistic, x), [0.5, 0.5])
+
+
+# ------------------------------------------------------------------------------------- activations
+
+
+@compiled
+def _activate(code: integer, z: reals, a: out, derivative: out):
+    for i in range(0, len(z), lanes_of(z)):
+        store(activate(code, load(z, i)), a, i)
+        store(slope(code, load(a, i)), derivative, i)
+
+
+def test_every_activation_has_a_reference():
+    assert set(ACTIVATIONS) == set(reference.ACTIVATIONS) == set(reference.SLOPES)
+
+
+@DTYPES
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_and_slope(name, dtype, rng):
+    z = np.append(rng.normal(scale=3, size=16 * 64 - 1), 0).astype(dtype)
+    a, derivative = np.empty_like(z), np.empty_like(z)
+    _activate(CODES[name], z, a, derivative)
+    tolerance = {"rtol": 8 * np.finfo(dtype).eps, "atol": 8 * np.finfo(dtype).eps}
+    np.testing.assert_allclose(a, reference.ACTIVATIONS[name](z.astype(float)), **tolerance)
+    # The slope is taken from a, rounded: 1 - a^2 is exact to an eps of 1, not of itself.
+    np.testing.assert_allclose(derivative, reference.SLOPES[name](z.astype(float)), **tolerance)
+
+
+@DTYPES
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_keep_nan(name, dtype):
+    z = np.full(64, np.nan, dtype)
+    a, derivative = np.zeros_like(z), np.zeros_like(z)
+    _activate(CODES[name], z, a, derivative)
+    assert np.isnan(a).all()
+
+
+# ----------------------------------------------------------------------------------------- memory
+
+
+@compiled
+def _copy(x: reals, at: integer, n: integer, y: out):
+    if n < 0:
+        store(load(x, at), y, at)
+    else:
+        store_first(load(x, at), y, at, n)
+
+
+@DTYPES
+@pytest.mark.parametrize("at", [0, 1, 5])
+def test_load_and_store_at_any_place(at, dtype, rng):
+    width = lanes(np.dtype(dtype))
+    x = rng.normal(size=width + 8).astype(dtype)
+    y = np.full_like(x, 7)
+    _copy(x, at, -1, y)
+    np.testing.assert_array_equal(y[at : at + width], x[at : at + width])
+    assert (np.delete(y, slice(at, at + width)) == 7).all()
+
+
+@DTYPES
+def test_store_first_leaves_the_rest(dtype, rng):
+    width = lanes(np.dtype(dtype))
+    x = rng.normal(size=width + 3).astype(dtype)
+    for n in range(width + 1):
+        y = np.full_like(x, 7)
+        _copy(x, 3, n, y)
+        np.testing.assert_array_equal(y[3 : 3 + n], x[3 : 3 + n])
+        assert (np.delete(y, slice(3, 3 + n)) == 7).all()
+
+
+@compiled
+def _arithmetic(a: reals, b: reals, c: reals, y: out):
+    n = lanes_of(a)
+    store(add(load(a, 0), load(b, 0)), y, 0)
+    store(subtract(load(a, 0), load(b, 0)), y, n)
+    store(multiply(load(a, 0), load(b, 0)), y, 2 * n)
+    store(fma(load(a, 0), load(b, 0), load(c, 0)), y, 3 * n)
+    store(splat(a[1]), y, 4 * n)
+    store(equal_or_zero(load(a, 0), load(b, 0), load(c, 0)), y, 5 * n)
+    y[6 * n] = lane_sum(load(a, 0))
+
+
+@DTYPES
+def test_arithmetic(dtype, rng):
+    width = lanes(np.dtype(dtype))
+    assert width == VECTOR_BITS // 8 // np.dtype(dtype).itemsize
+    a, b, c = integers_like(rng, (3, width), dtype, largest=2)
+    y = np.zeros(6 * width + 1, dtype)
+    _arithmetic(a, b, c, y)
+    want = [a + b, a - b, a * b, a * b + c, np.full(width, a[1]), np.where(b == c, a, 0)]
+    np.testing.assert_array_equal(y[:-1].reshape(6, width), want)
+
+
+@DTYPES
+def test_lane_sum_is_a_tree_of_halves(dtype, rng):
+    width = lanes(np.dtype(dtype))
+    a = rng.normal(size=width).astype(dtype)
+    y = np.zeros(6 * width + 1, dtype)
+    _arithmetic(a, a, a, y)
+    while a.size > 1:
+        a = a[: a.size // 2] + a[a.size // 2 :]
+    assert y[-1] == a[0]
+
+
+# ------------------------------------------------------------------------------------------ tiles
+
+
+@compiled
+def _row_tiles(x: reals, x_row: integer, x_step: integer, y: reals, y_step: integer, n: integer, to: out):
+    width = lanes_of(x)
+    size = ROWS * VECS * width
+    dots = dot_tile(x, 0, x_row, x_step, y, 0, y_step, n, ROWS, VECS)
+    store_tile(dots, to, 0, VECS * width, width, VECS)
+    distances = squared_distance_tile(x, 0, x_row, x_step, y, 0, y_step, n, ROWS, VECS)
+    store_tile(distances, to, size, VECS * width, width, VECS)
+
+
+@DTYPES
+@pytest.mark.parametrize("n", [0, 1, 2, 13])
+@pytest.mark.parametrize("order", ["C", "F"], ids=["rows", "columns"])
+def test_row_tiles(n, order, dtype, rng):
+    width = lanes(np.dtype(dtype))
+    X, Y = integers_like(rng, (ROWS, n), dtype), integers_like(rng, (n, VECS * width), dtype)
+    steps = (n, 1) if order == "C" else (1, ROWS)
+    tiles = np.full((2, ROWS, VECS * width), 7, dtype)
+    _row_tiles(np.pad(X.ravel(order), (0, 1)), *steps, np.pad(Y.ravel(), (0, 1)), VECS * width, n, tiles.reshape(-1))
+    np.testing.assert_array_equal(tiles[0], X @ Y)
+    np.testing.assert_array_equal(tiles[1], ((X[:, :, None] - Y) ** 2).sum(axis=1))
+
+
+@compiled
+def _columns(x: reals, n: integer, row_step: integer, to: out):
+    tile = dot_tile(x, 0, 0, 1, x, 0, 0, 1, ROWS, VECS)  # every row x[0] * x[: VECS * width]
+    store_tile_columns(tile, to, 1, row_step, n, VECS)
+
+
+@DTYPES
+def test_store_tile_columns_leaves_the_rest(dtype, rng):
+    width = lanes(np.dtype(dtype))
+    x = integers_like(rng, VECS * width, dtype)
+    x[0] = 1
+    for n in range(VECS * width + 1):
+        step = n + 2
+        to = np.full(ROWS * step + 1, 7, dtype)
+        _columns(x, n, step, to)
+        rows = to[1:].reshape(ROWS, step)
+        np.testing.assert_array_equal(rows[:, :n], np.tile(x[:n], (ROWS, 1)))
+        assert to[0] == 7
+        assert (rows[:, n:] == 7).all()
+
+
+@compiled
+def _product(x: reals, x_row: integer, x_step: integer, y: reals, n: integer, rows: integer, columns: integer, to: out):
+    matrix_product(x, 1, x_row, x_step, y, 2, columns, n, to, 3, columns + 1, rows, columns)
+
+
+@DTYPES
+@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS - 1])
+@pytest.mark.parametrize("order", ["C", "F"], ids=["rows", "columns"])
+def test_matrix_product_of_any_shape(rows, order, dtype, rng):
+    width = lanes(np.dtype(dtype))
+    for n, columns in [(1, 1), (3, width - 1), (5, width), (2, 2 * width + 1), (7, 3 * width), (4, 5 * width + 3)]:
+        X, Y = integers_like(rng, (rows, n), dtype), integers_like(rng, (n, columns), dtype)
+        # What a whole vector reads beyond the last column is not a number: it must not matter.
+        y = np.pad(Y.ravel(), (2, VECS * width), constant_values=np.nan)
+        to = np.full(3 + rows * (columns + 1), 7, dtype)
+        steps = (n, 1) if order == "C" else (1, rows)
+        _product(np.pad(X.ravel(order), (1, 0)), *steps, y, n, rows, columns, to)
+        got = to[3:].reshape(rows, columns + 1)
+        np.testing.assert_array_equal(got[:, :-1], X @ Y)
+        assert (to[:3] == 7).all()
+        assert (got[:, -1] == 7).all()
+
+
+@compiled
+def _correlations(x: reals, pixels: integers, taps: integers, w: reals, n_taps: integer, narrow: out, wide: out):
+    width = lanes_of(x)
+    tile = correlation_tile(x, pixels, 1, taps, 2, n_taps, w, 3, PIXELS, NARROW)
+    store_tile(tile, narrow, 0, NARROW * width, width, NARROW)
+    tile = correlation_tile(x, pixels, 1, taps, 2, n_taps, w, 3, PIXELS, WIDE)
+    store_tile(tile, wide, 0, WIDE * width, width, WIDE)
+
+
+@DTYPES
+@pytest.mark.parametrize("n_taps", [0, 1, 9])
+def test_correlation_tile(n_taps, dtype, rng):
+    width = lanes(np.dtype(dtype))
+    x = integers_like(rng, (40, width), dtype)
+    pixels, taps = rng.integers(0, 20, PIXELS), rng.integers(0, 20, n_taps)
+    for channels in (NARROW, WIDE):
+        w = integers_like(rng, (n_taps, channels), dtype)
+        narrow, wide = np.zeros((PIXELS, NARROW, width), dtype), np.zeros((PIXELS, WIDE, width), dtype)
+        # The tile of the other width reads as many weights as are there for the wider of the two.
+        flat = np.pad(w.ravel(), (3, (n_taps + 1) * WIDE))
+        tables = np.pad(pixels * width, (1, 0)), np.pad(taps * width, (2, 1))
+        _correlations(x.ravel(), *tables, flat, n_taps, narrow.reshape(-1), wide.reshape(-1))
+        want = np.einsum("ptl,tq->pql", x[pixels[:, None] + taps], w)
+        np.testing.assert_array_equal(narrow if channels == NARROW else wide, want)
+
+
+@compiled
+def _tap_gradients(x: reals, taps: integers, z: reals, plane: integer, pairs: integers, n_pixels: integer, to: out):
+    width = lanes_of(x)
+    tile = tap_gradient_tile(x, taps, 1, z, width, plane, pairs, 2, n_pixels, TAPS, GRADIENT_CHANNELS)
+    store_tile(tile, to, 0, GRADIENT_CHANNELS * width, width, GRADIENT_CHANNELS)
+
+
+@DTYPES
+@pytest.mark.parametrize("n_pixels", [0, 1, 11])
+def test_tap_gradient_tile(n_pixels, dtype, rng):
+    width, plane = lanes(np.dtype(dtype)), 15
+    x, z = integers_like(rng, (40, width), dtype), integers_like(rng, (GRADIENT_CHANNELS, plane, width), dtype)
+    taps, (x_at, z_at) = rng.integers(0, 20, TAPS), rng.integers(0, plane, (2, n_pixels))
+    pairs = np.pad(np.column_stack([x_at, z_at]).ravel() * width, (2, 1))
+    to = np.zeros((TAPS, GRADIENT_CHANNELS, width), dtype)
+    shifted = np.pad(z.ravel(), (width, 0))
+    _tap_gradients(x.ravel(), np.pad(taps * width, (1, 0)), shifted, plane * width, pairs, n_pixels, to.reshape(-1))
+    np.testing.assert_array_equal(to, np.einsum("tpl,qpl->tql", x[taps[:, None] + x_at], z[:, z_at]))
+
+
+@compiled
+def _maxima(x: reals, n_slots: integer, to: out):
+    """The maxima over slots of maps [slot][channel][lane] of two channels, and where they are."""
+    width = lanes_of(x)
+    maxima = lowest_maxima(x, 2)
+    for slot in range(0, n_slots, 2):
+        at = 2 * slot * width
+        tile = (load(x, at), load(x, at + width), load(x, at + 2 * width), load(x, at + 3 * width))
+        maxima = window_maxima(maxima, tile, slot, 2, 2)
+    store_tile(maxima, to, 0, 2 * width, width, 2)
+
+
+def maxima_of(x):
+    """Largest value over the first axis and its first place, as the engine finds them."""
+    to = np.zeros((2, *x.shape[1:]), x.dtype)
+    _maxima(x.ravel(), len(x), to.reshape(-1))
+    return to
+
+
+@DTYPES
+def test_window_maxima_are_the_first_of_equals(dtype, rng):
+    x = integers_like(rng, (10, 2, lanes(np.dtype(dtype))), dtype, largest=2)
+    best, where = maxima_of(x)
+    np.testing.assert_array_equal(best, x.max(axis=0))
+    np.testing.assert_array_equal(where, x.argmax(axis=0))
+
+
+@DTYPES
+def test_window_maxima_show_nan_and_infinity(dtype, rng):
+    x = integers_like(rng, (6, 2, lanes(np.dtype(dtype))), dtype, largest=2)
+    x[rng.random(x.shape) < 0.2] = np.nan
+    x[rng.random(x.shape) < 0.2] = np.inf
+    best, where = maxima_of(x)
+    # NumPy's max and argmax, too, let the first NaN win.
+    np.testing.assert_array_equal(best, x.max(axis=0))
+    np.testing.assert_array_equal(where, x.argmax(axis=0))
+    lowest = np.full_like(x, -np.inf)
+    np.testing.assert_array_equal(maxima_of(lowest), [lowest[0], np.zeros_like(lowest[0])])
