@@ -28,3 +28,12 @@ collect_ignore_glob = ["benchmarks/bench_*.py"]
 def rng():
     """Draws that are the same in every run."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def serial(monkeypatch):
+    """No launch on several threads: where thousands are tiny, each would wait longer for a busy core than it runs."""
+    # Here, since conftest must not import numba before its cache has a folder.
+    from skdeep.engine import threads
+
+    monkeypatch.setattr(threads, "SMALLEST_PARALLEL_WORK", np.inf)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skdeep.engine import program, threads
+from skdeep.engine import program
 from skdeep.networks import Conv2D, Dense, MaxPool2D
 from skdeep.networks.initialisers import xavier_normal
 from skdeep.networks.network import Network
@@ -19,11 +19,7 @@ LOSSES = {
 BATCHES = [1, 7, 16, 17, 33]
 STEP = 1e-5
 
-
-@pytest.fixture(autouse=True)
-def serial(monkeypatch):
-    """Thousands of tiny launches: on a busy machine each would wait longer for a second core than it runs."""
-    monkeypatch.setattr(threads, "SMALLEST_PARALLEL_WORK", np.inf)
+pytestmark = pytest.mark.usefixtures("serial")
 
 
 class Problem:

@@ -217,6 +217,29 @@ def test_layers_that_do_not_fit(layers, shape, message):
         Network([*layers, Dense(2)], shape)
 
 
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [
+        (Conv2D(0), "filters"),
+        (Conv2D(2.5), "filters"),
+        (Conv2D(2, 2.5), "kernel_size"),
+        (Conv2D(2, stride=1.5), "stride"),
+        (Conv2D(2, padding=None), "padding"),
+        (Conv2D(2, activation="softsign"), "activation"),
+        (MaxPool2D(2.5), "pool_size"),
+        (Dense(0), "units"),
+        (Dense(-1), "units"),
+        (Dense(2.5), "units"),
+        (Dense(2, activation="softsign"), "activation"),
+    ],
+    ids=repr,
+)
+def test_layers_with_impossible_parameters(layer, name):
+    before = [Conv2D(2)] if isinstance(layer, MaxPool2D) else []
+    with pytest.raises((ValueError, TypeError), match=name):
+        Network([*before, layer, Dense(2)], (9, 9, 1))
+
+
 @pytest.mark.parametrize("layers", [[], [Conv2D(3, 3)], [Conv2D(3, 3), MaxPool2D(2)]])
 def test_the_last_layer_is_dense(layers):
     with pytest.raises(ValueError, match="last layer of a network must be Dense"):

@@ -198,6 +198,13 @@ def test_invalid_parameters_are_named(data, params, message):
         KernelRidgeDual(**params).fit(*data)
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_overflow_is_an_error(data, alpha):
+    X, y = data
+    with pytest.raises(ValueError, match="overflows float64"):
+        KernelRidgeDual(alpha, kernel=Polynomial(3)).fit(1e120 * X, y)
+
+
 def test_failed_fit_changes_nothing(data):
     X, y = data
     model = KernelRidgeDual(kernel=RBF(3.0)).fit(X, y)

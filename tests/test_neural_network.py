@@ -6,11 +6,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
+from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler, scale
@@ -20,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep import ConvNetClassifier, MLPBackpropClassifier, MLPBackpropRegressor
 
+pytestmark = pytest.mark.usefixtures("serial")
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -172,7 +174,6 @@ def forms_of(X):
         "Fortran": np.asfortranarray(X),
         "strided": strided[::2, ::2],
         "reversed": X[::-1][::-1],
-        "big-endian": X.astype(X.dtype.newbyteorder(">")),
         "pandas": pd.DataFrame(X, columns=columns),
     }
 
@@ -189,6 +190,18 @@ def test_form_of_the_input_does_not_matter(estimator, dtype):
         np.testing.assert_array_equal(other.theta_, net.theta_, err_msg=name)
         np.testing.assert_array_equal(other.predict(form), net.predict(forms["read-only"]), err_msg=name)
         assert hasattr(other, "feature_names_in_") == (name == "pandas")
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_order_of_bytes_does_not_matter(estimator, dtype):
+    X, y = data_for(estimator)
+    X = X.astype(dtype)
+    swapped = X.astype(X.dtype.newbyteorder())
+    net, other = fitted(estimator, X, y), fitted(estimator, swapped, y)
+    assert other.theta_.dtype == net.theta_.dtype
+    np.testing.assert_array_equal(other.theta_, net.theta_)
+    np.testing.assert_array_equal(other.predict(swapped), net.predict(X))
 
 
 @EVERY
@@ -212,6 +225,20 @@ def test_dimensions_of_images():
             np.testing.assert_array_equal(other.predict_proba(form), proba)
     first = fitted(clone(CONVNET).set_params(data_format="NCHW"), X_DIGITS.reshape(-1, 1, 8, 8), Y_DIGITS)
     np.testing.assert_array_equal(first.predict_proba(X_DIGITS.reshape(-1, 1, 8, 8)), proba)
+
+
+def test_searches_over_images():
+    images = X_DIGITS.reshape(-1, 8, 8, 1)
+    searches = [GridSearchCV(CONVNET, {"filters": [2, (3, 4)]}, cv=2).fit(X, Y_DIGITS) for X in (images, X_DIGITS)]
+    scores = [search.cv_results_["mean_test_score"] for search in searches]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_no_images():
+    net = fitted(CONVNET)
+    for shape in ((0, 64), (0, 8, 8), (0, 8, 8, 1)):
+        with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+            net.predict(np.zeros(shape))
 
 
 @pytest.mark.parametrize(("data_format", "image_shape"), [("NHWC", (4, 6, 3)), ("NCHW", (3, 4, 6))])
@@ -351,15 +378,12 @@ def test_verbose_prints_every_epoch(capsys):
     assert lines == want
 
 
-def test_networks_learn():
+def test_convolutions_see_more_than_a_linear_model():
     X, y = load_digits(return_X_y=True)
-    X = X / 16
-    net = ConvNetClassifier((8, 16), kernel_size=3, batch_size=32, random_state=0).fit(X[:1200], y[:1200])
-    assert net.score(X[1200:], y[1200:]) > KNeighborsClassifier(3).fit(X[:1200], y[:1200]).score(X[1200:], y[1200:])
-
-
-def learned(estimator):
-    return {name: value for name, value in vars(estimator).items() if name not in estimator.get_params()}
+    (X, X_test), (y, y_test) = np.split(X / 16, [1200]), np.split(y, [1200])  # the last digits are of other writers
+    settings = {"activation": "tanh", "batch_size": 32, "learning_rate_init": 0.003, "random_state": 0}
+    net = ConvNetClassifier(32, kernel_size=3, **settings).fit(X, y)
+    assert net.score(X_test, y_test) > LogisticRegression().fit(X, y).score(X_test, y_test) + 0.02
 
 
 @EVERY
@@ -450,6 +474,27 @@ def test_callbacks_stop_the_training_inside_a_search(estimator):
     assert search.best_estimator_.n_iter_ == 2
     assert len(recorder.scores) == 2 * (2 * 2 + 1)  # two epochs of each candidate, fold and the last fit
     assert recorder.torn_down == 5
+
+
+@ignore_convergence
+@EVERY
+def test_scikit_learns_monitor(estimator):
+    X, y = data_for(estimator)
+    scoring = "r2" if is_regressor(estimator) else "accuracy"
+    monitor = ScoringMonitor(scoring=scoring)
+    net = clone(estimator).set_callbacks(monitor).fit(X, y)
+    # The score of the whole fit, then one after each epoch.
+    whole, *epochs = monitor.get_logs().data_as_pandas[scoring]
+    assert len(epochs) == net.max_iter
+    assert whole == epochs[-1] == net.score(X, y)
+
+
+@ignore_convergence
+@EVERY
+def test_scikit_learns_progress_bar(estimator, capsys):
+    pytest.importorskip("rich", reason="the progress bar is drawn by rich")
+    clone(estimator).set_callbacks(ProgressBar()).fit(*data_for(estimator))
+    assert type(estimator).__name__ in capsys.readouterr().out
 
 
 @ignore_convergence
@@ -553,6 +598,8 @@ def test_bad_hidden_layers(estimator, sizes):
     [
         ({"image_shape": (7, 9)}, r"image_shape=\(7, 9\) does not fit X of 64 features"),
         ({"image_shape": (8, 8, 2)}, r"image_shape=\(8, 8, 2\) does not fit X of 64 features"),
+        ({"image_shape": (-8, -8)}, "image_shape"),
+        ({"image_shape": (8.5, 8.5)}, "image_shape"),
         ({"image_shape": (64,)}, r"image_shape=\(64,\) does not fit"),
         ({"image_shape": ()}, r"image_shape=\(\) does not fit"),
         ({"filters": (3, 0)}, "filters must be .* at least 1"),

@@ -161,23 +161,23 @@ class _GuardedCache(FunctionCache):
         try:
             return super().load_overload(sig, target_context)
         except Exception as error:
-            _warn_once(f"a file of the cache in {self.cache_path} is unreadable ({error!r}), it is written anew")
+            _warn_once(f"a file of the cache in {self.cache_path} is unreadable ({error!r}) and written anew")
 
     def save_overload(self, sig, data):
         try:
             super().save_overload(sig, data)
         except Exception as error:
-            _warn_once(f"the cache in {self.cache_path} cannot be written ({error!r})")
+            _warn_once(f"the cache in {self.cache_path} cannot be written ({error!r}){HINT}")
 
 
 def _open_cache(body):
     try:
         cache = _GuardedCache(body)
     except RuntimeError as error:  # no writable folder
-        _warn_once(f"no folder for the cache is writable ({error})")
+        _warn_once(f"no folder for the cache is writable ({error}){HINT}")
         return NullCache()
     if config.CACHE_DIR and not Path(cache.cache_path).is_relative_to(config.CACHE_DIR):
-        _warn_once(f"NUMBA_CACHE_DIR={config.CACHE_DIR} is not writable, the cache is in {cache.cache_path}")
+        _warn_once(f"NUMBA_CACHE_DIR={config.CACHE_DIR} is not writable, the cache is in {cache.cache_path}{HINT}")
     return cache
 
 
@@ -189,6 +189,7 @@ def cache_folder():
         return None
 
 
+HINT = "; set NUMBA_CACHE_DIR to a writable folder"
 _troubles = []
 
 
@@ -196,4 +197,4 @@ def _warn_once(trouble):
     """One warning a process: the first trouble stands for those that follow."""
     _troubles.append(trouble)
     if len(_troubles) == 1:
-        warnings.warn(f"skdeep: {trouble}; set NUMBA_CACHE_DIR to a writable folder", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"skdeep: {trouble}", RuntimeWarning, stacklevel=2)

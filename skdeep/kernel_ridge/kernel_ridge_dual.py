@@ -95,7 +95,11 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         X, y = validate_data(self, X, y, dtype=(np.float64, np.float32), order="C", multi_output=True, y_numeric=True)
         kernel = self._resolved_kernel(X.shape[1])
-        solution = solve(kernel(X), self.alpha, y.astype(X.dtype, order="C"))
+        K = kernel(X)
+        # |k(x, y)|^2 <= k(x, x) k(y, y): the diagonal speaks for the matrix.
+        if not np.isfinite(K.diagonal()).all():
+            raise ValueError(f"The kernel {kernel!r} overflows {K.dtype} on X; scale X, with StandardScaler for example.")
+        solution = solve(K, self.alpha, y.astype(X.dtype, order="C"))
         if solution.singular:
             warnings.warn(
                 "Singular matrix in solving dual problem. Using least-squares solution instead.", stacklevel=4

@@ -5,6 +5,8 @@ samples, broadcasting and validation of data are done here, once for all.
 """
 
 import functools
+import inspect
+import math
 import operator
 from numbers import Integral, Real
 
@@ -118,31 +120,38 @@ class Kernel(BaseEstimator):
     # How tightly the outermost operation of the representation binds: sum, product, power, call.
     _binding = 3
 
-    def _text(self, binding):
-        """The representation, in brackets where its surroundings bind tighter than it."""
-        return f"({self!r})" if self._binding < binding else repr(self)
+    def __repr__(self):
+        defaults = inspect.signature(type(self)).parameters
+        texts = {name: repr(_plain(getattr(self, name))) for name in defaults}
+        changed = [f"{name}={text}" for name, text in texts.items() if text != repr(defaults[name].default)]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+
+def _text(kernel, binding):
+    """The representation, in brackets where its surroundings bind tighter than it."""
+    return f"({kernel!r})" if getattr(kernel, "_binding", 3) < binding else repr(kernel)
 
 
 def _non_negative(number, how):
-    if not number >= 0:
+    if not 0 <= number < math.inf:
         raise ValueError(
-            f"A number {how} a kernel must not be negative, got {number!r}: the sum would not be a kernel."
+            f"A number {how} a kernel must be finite and not negative, got {number!r}: the sum would not be a kernel."
         )
     return number
 
 
 def _positive(number):
-    if not number > 0:
+    if not 0 < number < math.inf:
         raise ValueError(
-            f"A kernel can be multiplied by a positive number, got {number!r}: "
+            f"A kernel can be multiplied by a finite positive number, got {number!r}: "
             "a negative multiple is not positive semidefinite."
         )
     return number
 
 
-def _plain(number):
-    """A number that reads the same whether it came from NumPy or not."""
-    return number.item() if isinstance(number, np.generic) else number
+def _plain(value):
+    """A number or a list of numbers that reads the same whether it came from NumPy or not."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 class Constant(Kernel):
@@ -187,7 +196,7 @@ class Scaled(Kernel):
         return self.scale * self.kernel._emit(tile)
 
     def __repr__(self):
-        return f"{_plain(self.scale)!r} * {self.kernel._text(2)}"
+        return f"{_plain(self.scale)!r} * {_text(self.kernel, 2)}"
 
 
 class Power(Kernel):
@@ -214,7 +223,7 @@ class Power(Kernel):
         return self.kernel._emit(tile) ** self.exponent
 
     def __repr__(self):
-        return f"{self.kernel._text(3)} ** {_plain(self.exponent)!r}"
+        return f"{_text(self.kernel, 3)} ** {_plain(self.exponent)!r}"
 
 
 class _Named(Composition, Kernel):
@@ -246,8 +255,12 @@ class _Named(Composition, Kernel):
     def _terms(self):
         return tuple(kernel for _, kernel in self.terms)
 
+    def _well_formed(self):
+        pairs = (isinstance(term, tuple) and len(term) == 2 and isinstance(term[1], Kernel) for term in self.terms)
+        return isinstance(self.terms, list) and len(self.terms) > 0 and all(pairs)
+
     def _validate_deeply(self):
-        if not self.terms or not all(isinstance(term, Kernel) for term in self._terms()):
+        if not self._well_formed():
             raise ValueError(f"{type(self).__name__} needs a list of (name, kernel) pairs, got {self.terms!r}.")
         self._validate_names([name for name, _ in self.terms])
         super()._validate_deeply()
@@ -256,11 +269,17 @@ class _Named(Composition, Kernel):
         return functools.reduce(self._operation, (term._emit(tile) for term in self._terms()))
 
     def __repr__(self):
-        taken = set()
-        if len(self.terms) > 1 and all(name == _free(_name(kernel), taken) for name, kernel in self.terms):
-            # Operands of the same kind would melt into one without brackets.
-            return self._symbol.join(kernel._text(self._binding + 1) for kernel in self._terms())
+        if self._is_infix():
+            return self._symbol.join(_text(kernel, self._binding + (i > 0)) for i, kernel in enumerate(self._terms()))
         return f"{type(self).__name__}({self.terms!r})"
+
+    def _is_infix(self):
+        # An operator names its terms itself, and an operand of its own kind melts into it.
+        if not self._well_formed() or len(self.terms) < 2:
+            return False
+        taken = set()
+        automatic = (name == _free(_name(kernel), taken) for name, kernel in self.terms)
+        return all(automatic) and not any(type(kernel) is type(self) for kernel in self._terms())
 
 
 def _name(kernel):

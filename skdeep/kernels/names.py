@@ -34,8 +34,8 @@ def from_name(name, *, gamma=None, degree=3, coef0=1, n_features=None):
     Examples
     --------
     >>> from skdeep.kernels import from_name
-    >>> from_name("rbf", gamma=0.5)
-    RBF(length_scale=1.0)
+    >>> from_name("rbf", gamma=0.125)
+    RBF(length_scale=2.0)
     """
     if name == "linear":
         return Linear()

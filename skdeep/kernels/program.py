@@ -70,7 +70,7 @@ class Tile:
     def squared_distance(self, length_scale=1.0):
         """|(x - y) / length_scale|^2, for one positive number or one for each feature."""
         scale = np.asarray(length_scale, dtype=np.float64)
-        if scale.ndim > 1 or scale.ndim == 1 and len(scale) != self.n_features:
+        if scale.ndim > 1 or (scale.ndim == 1 and len(scale) != self.n_features):
             raise ValueError(
                 f"length_scale has shape {scale.shape}, but X has {self.n_features} features; "
                 "give one number, or one for each feature."
