@@ -2,11 +2,20 @@
 
 import functools
 
+import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import _BaseComposition as Composition
 
-__all__ = ["Composition", "Interval", "StrOptions", "fitting"]
+__all__ = ["Composition", "Interval", "StrOptions", "fitting", "float_dtypes"]
+
+
+def float_dtypes(X):
+    """What to convert X to: float32 stays, in the machine's byte order, all else becomes float64."""
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.newbyteorder("=") == np.float32:
+        return np.float32
+    return np.float64, np.float32
 
 
 def fitting(fit):

@@ -15,6 +15,7 @@ from skdeep.engine.program import (
     OUT_AT,
     OUT_STRIDE,
     ROWS,
+    TAPS_AT,
     VECS,
     W_AT,
 )
@@ -54,11 +55,16 @@ def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_
 
 
 @part
-def input_rows(op, X, samples, n_samples, rows, row):
+def input_rows(op, tables, X, samples, n_samples, rows, row):
+    """Rows of X; of images, in the order height, width, channel."""
     for r in range(n_samples):
         at = op[OUT_AT] + (row + r) * op[OUT_STRIDE]
-        for feature in range(op[N_INPUTS]):
-            rows[at + feature] = X[samples[r], feature]
+        if op[TAPS_AT] < 0:
+            for feature in range(op[N_INPUTS]):
+                rows[at + feature] = X[samples[r], feature]
+        else:
+            for feature in range(op[N_INPUTS]):
+                rows[at + feature] = X[samples[r], tables[op[TAPS_AT] + feature]]
 
 
 @part

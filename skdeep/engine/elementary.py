@@ -8,7 +8,7 @@ from skdeep.engine.simd import elementwise
 def exponential(x):
     """exp(x) to about 1 ulp: x = k ln 2 + r, a Taylor polynomial in r, and k into the exponent.
 
-    Results below the smallest normal number are zero, since arithmetic on subnormal numbers is
+    Results below twice the smallest normal number are zero, since arithmetic on subnormal numbers is
     tens of times slower.
     """
     single = x.bits == 32

@@ -40,7 +40,7 @@ INPUT_MAPS, INPUT_ROWS, CONVOLUTION, FLATTEN, DENSE = range(5)
     PACKED_AT,
     GROUP,  # channels of a register tile in the packed weights: NARROW or WIDE
     N_TAPS,
-    TAPS_AT,  # tables: offset of each tap from a pixel
+    TAPS_AT,  # tables: offset of each tap from a pixel; of each feature in the input planes; order of features
     TAP_ROWS_AT,  # tables: row of each tap in the weights
     N_WINDOWS,  # outputs of a channel; a window is what one output pools over
     WINDOW,  # pixels in a window, 1 without pooling

@@ -64,7 +64,7 @@ def _forward(ops, tables, theta, packed, X, samples, row, spaces, rows, training
     for i in range(len(ops)):
         op = ops[i]
         if op[KIND] == INPUT_ROWS:
-            input_rows(op, X, samples, n, rows, row)
+            input_rows(op, tables, X, samples, n, rows, row)
         elif op[KIND] == DENSE:
             dense_forward(op, theta, rows, row, n)
         else:

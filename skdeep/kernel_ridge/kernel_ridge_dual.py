@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdeep._sklearn import Interval, StrOptions, fitting
+from skdeep._sklearn import Interval, StrOptions, fitting, float_dtypes
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.names import NAMES, from_name
 from skdeep.solvers.cholesky import solve
@@ -93,12 +93,14 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, BaseEstimator):
         MemoryError
             If there is no memory for the Gram matrix.
         """
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32), order="C", multi_output=True, y_numeric=True)
+        X, y = validate_data(self, X, y, dtype=float_dtypes(X), order="C", multi_output=True, y_numeric=True)
         kernel = self._resolved_kernel(X.shape[1])
         K = kernel(X)
         # |k(x, y)|^2 <= k(x, x) k(y, y): the diagonal speaks for the matrix.
         if not np.isfinite(K.diagonal()).all():
-            raise ValueError(f"The kernel {kernel!r} overflows {K.dtype} on X; scale X, with StandardScaler for example.")
+            raise ValueError(
+                f"The kernel {kernel!r} overflows {K.dtype} on X; scale X, with StandardScaler for example."
+            )
         solution = solve(K, self.alpha, y.astype(X.dtype, order="C"))
         if solution.singular:
             warnings.warn(
@@ -124,5 +126,5 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, BaseEstimator):
         y : array of shape (n_samples,) or (n_samples, n_targets), of the dtype of the training data
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
+        X = validate_data(self, X, dtype=float_dtypes(X), order="C", reset=False)
         return self.kernel_.gram(X.astype(self.X_fit_.dtype, copy=False), self.X_fit_) @ self.dual_coef_

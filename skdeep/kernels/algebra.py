@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 
-from skdeep._sklearn import Composition, Interval
+from skdeep._sklearn import Composition, Interval, float_dtypes
 from skdeep.kernels.gram import Gram
 
 
@@ -63,9 +63,9 @@ class Kernel(BaseEstimator):
     def gram(self, X, Y=None):
         """The Gram matrix as a `Gram`, an operator that computes what is asked of it and stores nothing."""
         self._validate_deeply()
-        X = check_array(X, dtype=(np.float64, np.float32), order="C")
+        X = check_array(X, dtype=float_dtypes(X), order="C")
         if Y is not None:
-            Y = check_array(Y, dtype=(np.float64, np.float32), order="C")
+            Y = check_array(Y, dtype=float_dtypes(Y), order="C")
             if X.shape[1] != Y.shape[1]:
                 raise ValueError(f"X has {X.shape[1]} features, but Y has {Y.shape[1]}.")
             dtype = np.result_type(X, Y)

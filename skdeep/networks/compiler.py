@@ -4,6 +4,7 @@ The columns are explained in `skdeep.engine.program`. All geometry ends here: th
 pixels and of taps.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,9 +66,10 @@ class _Compiler:
             stages = [_Stage(bound, self._pool_after(bound)) for bound in maps]
             rows_at, delta_at, stride = self._maps(stages)
         else:
-            (n_features,) = self.network.input_shape
+            n_features = math.prod(self.network.input_shape)
             rows_at, stride = self._rows(n_features)
-            self._add(KIND=p.INPUT_ROWS, N_INPUTS=n_features, OUT_AT=rows_at, OUT_STRIDE=stride)
+            order = self._table(self._features().transpose(1, 2, 0)) if len(self.network.input_shape) == 3 else -1
+            self._add(KIND=p.INPUT_ROWS, N_INPUTS=n_features, TAPS_AT=order, OUT_AT=rows_at, OUT_STRIDE=stride)
             delta_at = -1
         for bound in self.network.bound:
             if isinstance(bound.layer, Dense):
@@ -118,20 +120,23 @@ class _Compiler:
 
     # ------------------------------------------------------------------------------- layers
 
+    def _features(self):
+        """Which number of a sample each (channel, row, column) is."""
+        height, width, channels = self.network.input_shape
+        order = np.arange(height * width * channels)
+        if self.network.data_format == "NHWC":
+            return order.reshape(height, width, channels).transpose(2, 0, 1)
+        return order.reshape(channels, height, width)
+
     def _maps(self, stages):
         """Input planes, convolutions and the flattening of the last maps."""
         for stage in stages:
             stage.frame_at = self._planes(stage.frame_size * stage.channels)
         first, last = stages[0], stages[-1]
-        height, width, channels = self.network.input_shape
-        order = np.arange(height * width * channels)
-        if self.network.data_format == "NHWC":
-            positions = order.reshape(height, width, channels).transpose(2, 0, 1)
-        else:
-            positions = order.reshape(channels, height, width)
-        offsets = np.empty(order.size, np.int64)
-        offsets[positions.ravel()] = (first.interior().ravel() * self.lanes) + first.frame_at
-        self._add(KIND=p.INPUT_MAPS, N_INPUTS=order.size, TAPS_AT=self._table(offsets))
+        features = self._features()
+        offsets = np.empty(features.size, np.int64)
+        offsets[features.ravel()] = (first.interior().ravel() * self.lanes) + first.frame_at
+        self._add(KIND=p.INPUT_MAPS, N_INPUTS=features.size, TAPS_AT=self._table(offsets))
 
         output_at = self._planes(last.n_windows * last.filters)
         deltas = [self._planes(stage.n_windows * stage.filters) for stage in stages]

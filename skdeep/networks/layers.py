@@ -4,10 +4,19 @@ A layer knows no arrays. `output_shape` is where a layer that does not fit its i
 `parameter_shapes` gives the shapes of weights and bias with the fans that initialisers need.
 """
 
-import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
+import numpy as np
 from sklearn.base import BaseEstimator
+
+from skdeep._sklearn import Interval, StrOptions
+from skdeep.engine.activations import ACTIVATIONS
+
+_COUNT = Interval(Integral, 1, None, closed="left")
+_PAIR = [_COUNT, "array-like"]
+_ACTIVATION = [StrOptions(set(ACTIVATIONS))]
 
 
 @dataclass(frozen=True)
@@ -41,11 +50,11 @@ class Windows:
     count: tuple[int, int]
 
 
-def pair(value, name):
+def pair(value, name, least=1):
     """(value, value) for an int, else the pair of ints that it is."""
-    values = (value, value) if isinstance(value, numbers.Integral) else tuple(value)
-    if len(values) != 2 or not all(isinstance(v, numbers.Integral) and v >= 0 for v in values):
-        raise ValueError(f"{name} must be a non-negative integer or a pair of them, got {value!r}.")
+    values = tuple(value) if isinstance(value, Sequence | np.ndarray) else (value, value)
+    if len(values) != 2 or not all(isinstance(v, Integral) and v >= least for v in values):
+        raise ValueError(f"{name} must be an integer of at least {least} or a pair of them, got {value!r}.")
     return values
 
 
@@ -58,7 +67,7 @@ def windows(shape, size, stride, padding="valid"):
             total = max((-(-length // s) - 1) * s + k - length, 0)
             ahead, behind = total // 2, total - total // 2
         else:
-            ahead = behind = 0 if padding == "valid" else pair(padding, "padding")[axis]
+            ahead = behind = 0 if padding == "valid" else pair(padding, "padding", 0)[axis]
         before.append(ahead)
         after.append(behind)
         count.append((length + ahead + behind - k) // s + 1)
@@ -79,8 +88,6 @@ class Layer(BaseEstimator):
     def _windows(self, input_shape, size, stride, padding="valid"):
         if len(input_shape) != 3:
             raise ValueError(f"{self!r} needs maps (height, width, channels), its input has shape {input_shape}.")
-        if min(*size, *stride) < 1:
-            raise ValueError(f"{self!r}: sizes and strides must be at least 1.")
         grid = windows(input_shape[:2], size, stride, padding)
         if min(grid.count) < 1:
             raise ValueError(
@@ -114,6 +121,14 @@ class Conv2D(Layer):
     >>> Conv2D(20, 5, padding=1).output_shape((28, 28, 1))
     (26, 26, 20)
     """
+
+    _parameter_constraints = {
+        "filters": [_COUNT],
+        "kernel_size": _PAIR,
+        "stride": _PAIR,
+        "padding": [StrOptions({"same", "valid"}), Interval(Integral, 0, None, closed="left"), "array-like"],
+        "activation": _ACTIVATION,
+    }
 
     def __init__(self, filters, kernel_size=5, *, stride=1, padding="same", activation="relu"):
         self.filters = filters
@@ -155,6 +170,8 @@ class MaxPool2D(Layer):
     (2, 2, 6)
     """
 
+    _parameter_constraints = {"pool_size": _PAIR, "stride": [*_PAIR, None]}
+
     def __init__(self, pool_size=2, *, stride=None):
         self.pool_size = pool_size
         self.stride = stride
@@ -184,6 +201,8 @@ class Dense(Layer):
     >>> Dense(10).parameter_shapes((5, 5, 16)).weights
     (400, 10)
     """
+
+    _parameter_constraints = {"units": [_COUNT], "activation": _ACTIVATION}
 
     def __init__(self, units, *, activation="relu"):
         self.units = units

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skdeep.engine.activations import ACTIVATIONS
 from skdeep.networks.layers import Conv2D, Dense, MaxPool2D
 
 
@@ -73,8 +72,7 @@ class Network:
         self.n_outputs = shape[0]
 
     def _check(self, layer):
-        if getattr(layer, "activation", "identity") not in ACTIVATIONS:
-            raise ValueError(f"{layer!r}: the activation must be one of {', '.join(ACTIVATIONS)}.")
+        layer._validate_params()
         previous = self.bound[-1].layer if self.bound else None
         if isinstance(layer, MaxPool2D) and not isinstance(previous, Conv2D):
             raise ValueError(f"{layer!r} must follow a Conv2D, which it is fused with; here it follows {previous!r}.")

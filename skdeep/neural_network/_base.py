@@ -9,7 +9,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdeep._sklearn import Interval, StrOptions, fitting
+from skdeep._sklearn import Interval, StrOptions, fitting, float_dtypes
 from skdeep.engine.activations import ACTIVATIONS
 from skdeep.networks.initialisers import INITIALISERS, xavier_uniform
 from skdeep.networks.layers import Dense
@@ -19,11 +19,11 @@ from skdeep.training.epochs import train
 from skdeep.training.optimisers import SGD, Adam
 
 
-def layer_sizes(hidden_layer_sizes):
-    """The units of each hidden layer, from an int or a sequence of them."""
-    sizes = np.atleast_1d(np.asarray(hidden_layer_sizes))
+def layer_sizes(value, name):
+    """The units of each layer, from an int or a sequence of them."""
+    sizes = np.atleast_1d(np.asarray(value))
     if sizes.ndim > 1 or (sizes.size and (sizes.dtype.kind not in "iu" or sizes.min() < 1)):
-        raise ValueError(f"hidden_layer_sizes must be integers of at least 1, got {hidden_layer_sizes!r}.")
+        raise ValueError(f"{name} must be integers of at least 1, got {value!r}.")
     return [int(size) for size in sizes]
 
 
@@ -85,7 +85,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
 
     def _validate(self, X, y):
         """Arrays from the user's data, and the shape of one sample."""
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32), order="C", **self._y_checks)
+        X, y = validate_data(self, X, y, dtype=float_dtypes(X), order="C", **self._y_checks)
         return X, y, (X.shape[1],)
 
     def _train(self, network, X, y, targets):
@@ -120,7 +120,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             after_epoch=after_epoch,
         )
         self._after_training(history)
-        reports.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        reports.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=lambda: learned(history))
         return learned(history)
 
     def _learned(self, network, run, targets, history):
@@ -163,7 +163,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         return Run(self._network, self.theta_, min(PREDICTION_BATCH, max(len(X), 1)), training=False).predict(X)
 
     def _rows(self, X):
-        return validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
+        return validate_data(self, X, dtype=float_dtypes(X), order="C", reset=False)
 
     @property
     def coefs_(self):

@@ -1,11 +1,12 @@
 """Images in the shapes that users have them: tables, grey maps, NHWC and NCHW arrays."""
 
 import math
+from numbers import Integral
 
 import numpy as np
 
 
-def as_rows(X, data_format):
+def as_rows(X, data_format, asked):
     """A table of one row an image, and the shape (height, width, channels) that X itself tells.
 
     Parameters
@@ -13,27 +14,43 @@ def as_rows(X, data_format):
     X : array-like of shape (n, features), (n, height, width), (n, height, width, channels) or, for
         "NCHW", (n, channels, height, width)
     data_format : {"NHWC", "NCHW"}
+    asked : sequence of int or None
+        The estimator's `image_shape`: whoever gives it is believed.
 
     Returns
     -------
     X : array of shape (n, features), or X itself if it has not more than two dimensions
     shape : tuple of int or None
         None where X tells no shape.
+
+    Raises
+    ------
+    ValueError
+        If X has too many dimensions, or looks like the other format.
     """
-    if getattr(X, "ndim", 2) < 3:
+    X = np.asarray(X) if isinstance(X, list | tuple) else X
+    n_dimensions = getattr(X, "ndim", 2)
+    if n_dimensions < 3:
         return X, None
-    X = np.asarray(X)
-    if X.ndim > 4:
+    if n_dimensions > 4:
         raise ValueError(f"Expected images in at most 4 dimensions ({data_format}), got an array of shape {X.shape}.")
-    if X.ndim == 3:
-        return X.reshape(len(X), -1), (*X.shape[1:], 1)
+    X = np.asarray(X)
+    rows = X.reshape(len(X), math.prod(X.shape[1:]))
+    if n_dimensions == 3:
+        return rows, (*X.shape[1:], 1)
     first, middle, last = X.shape[1:]
-    other = "NCHW" if data_format == "NHWC" else "NHWC"
     # Square images of one or three channels, seen from the wrong end.
-    looks_like_nchw, looks_like_nhwc = first in (1, 3) and middle == last > 4, last in (1, 3) and first == middle > 4
-    if looks_like_nchw if data_format == "NHWC" else looks_like_nhwc:
-        raise ValueError(f'X of shape {X.shape} does not look like {data_format}: set data_format="{other}".')
-    return X.reshape(len(X), -1), image_shape_of(X.shape[1:], data_format)
+    other_way_round = {
+        "NHWC": first in (1, 3) and middle == last > 4,
+        "NCHW": last in (1, 3) and first == middle > 4,
+    }
+    if asked is None and other_way_round[data_format]:
+        other = "NCHW" if data_format == "NHWC" else "NHWC"
+        raise ValueError(
+            f'X of shape {X.shape} does not look like {data_format}: set data_format="{other}", '
+            "or image_shape if it is."
+        )
+    return rows, image_shape_of(X.shape[1:], data_format)
 
 
 def image_shape_of(sizes, data_format):
@@ -62,8 +79,10 @@ def image_shape(n_features, asked, told, data_format):
         If the shapes contradict each other or the number of features.
     """
     if asked is not None:
-        shape = image_shape_of(asked, data_format) if len(asked) in (2, 3) else ()
-        if math.prod(shape) != n_features or not shape:
+        if len(asked) not in (2, 3) or not all(isinstance(size, Integral) and size > 0 for size in asked):
+            raise ValueError(f"image_shape must be two or three positive integers, got {asked!r}.")
+        shape = image_shape_of(asked, data_format)
+        if math.prod(shape) != n_features:
             raise ValueError(f"image_shape={asked!r} does not fit X of {n_features} features.")
         if told is not None and told != shape:
             raise ValueError(f"image_shape={asked!r} does not fit images of (height, width, channels) {told}.")

@@ -94,6 +94,8 @@ class RegressorOutputs(MultiOutputMixin, RegressorMixin):
     _y_checks = {"multi_output": True, "y_numeric": True}
 
     def _encode(self, y, dtype):
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
         Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=dtype)
         return Targets(Y, program.SQUARED_ERROR, "identity", {"out_activation_": "identity", "_flat": y.ndim == 1})
 

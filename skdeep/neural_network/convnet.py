@@ -193,12 +193,12 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
         self.weight_init = weight_init
 
     def _validate(self, X, y):
-        X, told = as_rows(X, self.data_format)
+        X, told = as_rows(X, self.data_format, self.image_shape)
         X, y, _ = super()._validate(X, y)
         return X, y, image_shape(X.shape[1], self.image_shape, told, self.data_format)
 
     def _rows(self, X):
-        X, told = as_rows(X, self.data_format)
+        X, told = as_rows(X, self.data_format, self.image_shape)
         if told is not None and told != self.image_shape_in_:
             raise ValueError(
                 f"X has images of (height, width, channels) {told}, but {type(self).__name__} was fitted on "
@@ -212,11 +212,12 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
     def _hidden_layers(self, shape):
         if self.layers is not None:
             return self.layers
-        layers, n = [], len(layer_sizes(self.filters))
-        for i, filters in enumerate(layer_sizes(self.filters)):
+        layers, all_filters = [], layer_sizes(self.filters, "filters")
+        n = len(all_filters)
+        for i, filters in enumerate(all_filters):
             convolution = Conv2D(
                 filters,
-                _clipped(_for_layer(self.kernel_size, i, n, "kernel_size"), shape),
+                _clipped(self.kernel_size, i, n, "kernel_size", shape),
                 stride=_for_layer(self.stride, i, n, "stride"),
                 padding=_for_layer(self.padding, i, n, "padding"),
                 activation=self.activation,
@@ -224,11 +225,11 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
             layers.append(convolution)
             shape = convolution.output_shape(shape)
             if self.pool is not None:
-                size = _clipped(_for_layer(self.pool_size, i, n, "pool_size"), shape)
+                size = _clipped(self.pool_size, i, n, "pool_size", shape)
                 layers.append(MaxPool2D(size, stride=_for_layer(self.pool_stride, i, n, "pool_stride")))
                 shape = layers[-1].output_shape(shape)
-        dense = [Dense(units, activation=self.activation) for units in layer_sizes(self.hidden_layer_sizes)]
-        return layers + dense
+        sizes = layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
+        return layers + [Dense(units, activation=self.activation) for units in sizes]
 
 
 def _for_layer(value, i, n, name):
@@ -240,6 +241,7 @@ def _for_layer(value, i, n, name):
     return value[i]
 
 
-def _clipped(size, shape):
-    """A window's size (height, width), no larger than the map."""
-    return tuple(min(wanted, available) for wanted, available in zip(pair(size, "size"), shape[:2], strict=True))
+def _clipped(value, i, n, name, shape):
+    """The size (height, width) of the windows of convolution i, no larger than the map."""
+    size = pair(_for_layer(value, i, n, name), name)
+    return tuple(min(wanted, available) for wanted, available in zip(size, shape[:2], strict=True))

@@ -12,7 +12,10 @@ from skdeep.neural_network._outputs import ClassifierOutputs, RegressorOutputs
 
 class _Perceptron(NeuralNetwork):
     def _hidden_layers(self, shape):
-        return [Dense(units, activation=self.activation) for units in layer_sizes(self.hidden_layer_sizes)]
+        return [
+            Dense(units, activation=self.activation)
+            for units in layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
+        ]
 
     def _after_training(self, history):
         if not history.converged:
