@@ -232,11 +232,11 @@ def test_concrete_over_twenty_splits():
         scale, centre = y[train].std(), y[train].mean()
         pipeline = make_pipeline(StandardScaler(), KernelRidgeDual(kernel=RBF()))
         grid = {
-            "kernelridgedual__alpha": [0.003, 0.01, 0.03, 0.1],
-            "kernelridgedual__kernel__length_scale": [1.0, 1.5, 2.2, 3.3],
+            "kernelridgedual__alpha": [0.01, 0.03, 0.1],
+            "kernelridgedual__kernel__length_scale": [1.0, 1.5, 2.2],
         }
-        search = GridSearchCV(pipeline, grid, cv=5, scoring="neg_mean_squared_error")
+        search = GridSearchCV(pipeline, grid, cv=3, scoring="neg_mean_squared_error")
         search.fit(X[train], (y[train] - centre) / scale)
         error = search.predict(X[test]) * scale + centre - y[test]
         errors.append(np.sqrt(np.mean(error**2)))
-    assert np.mean(errors) <= 5.9
+    assert np.mean(errors) <= 5.9, errors
