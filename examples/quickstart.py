@@ -5,7 +5,6 @@ import time
 
 import matplotlib.pyplot as plt
 import numpy as np
-from skdeep.kernels import RBF, Linear
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.kernel_ridge import KernelRidge
@@ -17,6 +16,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
 from skdeep import ConvNetClassifier, KernelRidgeDual
+from skdeep.kernels import RBF, Linear
 
 
 def digits():

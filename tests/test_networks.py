@@ -10,7 +10,7 @@ from numba.core.runtime import _nrt_python, rtsys
 from sklearn.base import clone
 
 from skdeep.engine import program, threads
-from skdeep.networks import Conv2D, Dense, MaxPool2D
+from skdeep.networks import Conv2D, Dense, MaxPool2D, run
 from skdeep.networks.initialisers import xavier_uniform
 from skdeep.networks.network import Network
 from skdeep.networks.run import Run
@@ -204,6 +204,10 @@ def test_same_bits_for_any_cut_into_launches(network, dtype, monkeypatch):
     long = trained(network, dtype)
     monkeypatch.setattr(threads, "LONGEST_LAUNCH", 1e-12)
     assert_same_bits(long, trained(network, dtype))
+    # Steps cut into parts, more of them than there are chunks or tasks.
+    for large in (5_000, 500):
+        monkeypatch.setattr(run, "LARGE_STEP", large)
+        assert_same_bits(long, trained(network, dtype))
     monkeypatch.setattr(threads, "launches", lambda n, first=1: [(0, n // 3), (n // 3, n)] if n > 2 else [(0, n)])
     assert_same_bits(long, trained(network, dtype))
 

@@ -14,12 +14,21 @@ from skdeep.engine.program import (
     N_OUTPUTS,
     OUT_AT,
     OUT_STRIDE,
-    ROWS,
     TAPS_AT,
-    VECS,
     W_AT,
 )
-from skdeep.engine.simd import add, dot_tile, lanes_of, load, multiply, store, store_tile_columns, store_transposed
+from skdeep.engine.simd import (
+    ROWS,
+    VECS,
+    add,
+    dot_tile,
+    lanes_of,
+    load,
+    multiply,
+    store,
+    store_tile_columns,
+    store_transposed,
+)
 
 
 @part

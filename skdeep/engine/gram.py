@@ -14,6 +14,8 @@ from numba import prange
 from skdeep.engine.elementary import exp_vector
 from skdeep.engine.jit import compiled, integer, integers_2d, out, part, reals, reals_2d
 from skdeep.engine.simd import (
+    ROWS,
+    VECS,
     add,
     dot_tile,
     elementwise,
@@ -30,10 +32,7 @@ from skdeep.engine.simd import (
     store_transposed,
     subtract,
 )
-from skdeep.engine.target import VECTOR_REGISTERS
 
-# The accumulators of a dot product: rows x vectors.
-ROWS, VECS = (8, 3) if VECTOR_REGISTERS == 32 else (4, 3)
 PANEL = 48  # a multiple of ROWS, and of VECS vectors of every machine and dtype
 BLOCK = 96  # rows of one unit of work, a multiple of PANEL and of the lanes
 # Rows of a tile, a multiple of ROWS and a divisor of BLOCK: few enough to write along as many lines of memory.

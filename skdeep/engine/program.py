@@ -14,13 +14,12 @@ from skdeep.engine import target
 # the number of threads, and a multiple of the lanes of every machine and dtype.
 CHUNK = 16
 
-# The register tiles. Dense products: rows x vectors. Correlations: pixels x channels, one of two widths.
-# Gradients of the weights: taps x channels. With 16 registers they are smaller.
 # Vectors at the start of a workspace in which a tile waits for what follows it.
 SCRATCH = 32
 
+# The register tiles. Correlations: pixels x channels, one of two widths. Gradients of the weights: taps x
+# channels. With 16 registers they are smaller.
 _many = target.VECTOR_REGISTERS == 32
-ROWS, VECS = (8, 3) if _many else (4, 3)
 PIXELS, NARROW, WIDE = (4, 4, 6) if _many else (4, 2, 3)
 TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (3, 3)
 

@@ -320,6 +320,9 @@ def lane_sum(typingctx, vector):
 
 # ------------------------------------------------------------------------------ tiles of accumulators
 #
+# ROWS x VECS is the tile of dot products that leaves a register for each operand.
+ROWS, VECS = (8, 3) if target.VECTOR_REGISTERS == 32 else (4, 3)
+#
 # A tile is a tuple of A x B vectors held in registers, tile[a * B + b] = sum over k of left[a, k] * right[b, k].
 
 

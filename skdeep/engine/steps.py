@@ -79,9 +79,20 @@ def _forward(ops, tables, theta, packed, X, samples, row, spaces, rows, training
 
 
 @part
-def _backward(ops, tables, packed, row, n, spaces, rows, partial):
-    """From the delta of the last layer to the deltas of all dense layers and the gradients of the maps' weights."""
-    lanes = lanes_of(rows)
+def _report(last, samples, row, rows, scores):
+    """The outputs of a chunk, to the rows of its samples."""
+    for r in range(len(samples)):
+        for k in range(last[N_OUTPUTS]):
+            scores[samples[r], k] = rows[last[OUT_AT] + (row + r) * last[OUT_STRIDE] + k]
+
+
+@part
+def _learn(ops, tables, packed, loss, Y, samples, row, spaces, rows, partial):
+    """The loss of a chunk; deltas of all its dense layers, and gradients of the weights of its maps in `partial`."""
+    lanes, n = lanes_of(rows), len(samples)
+    total = loss_and_delta(loss, ops[len(ops) - 1], rows, row, n, Y, samples)
+    for i in range(len(partial)):
+        partial[i] = 0
     for i in range(len(ops) - 1, 0, -1):
         op = ops[i]
         if op[KIND] == DENSE:
@@ -93,6 +104,7 @@ def _backward(ops, tables, packed, row, n, spaces, rows, partial):
                     flatten_backward(op, ws, rows, row + first, min(lanes, n - first))
                 else:
                     convolution_backward(op, tables, ws, packed, partial)
+    return total
 
 
 @part
@@ -122,8 +134,9 @@ def run_steps(
     Y: reals_2d,
     order: integers,
     batch_size: integer,
-    first_step: integer,
-    stop_step: integer,
+    n_parts: integer,
+    first_part: integer,
+    stop_part: integer,
     loss: integer,
     hyper: doubles,
     n_updates: integer,
@@ -141,62 +154,54 @@ def run_steps(
     step_losses: doubles_out,
     n_workers: integer,
 ):
-    """Steps first_step..stop_step over the batches of `order`: train if there are tasks, else fill `scores`.
+    """Take the batches of `order` through the network: train if there are tasks, else fill `scores`.
 
-    A step has three launches: pack the weights; take each chunk of samples forward and backward; sum
-    the gradients and update, each task a span of theta.
+    A step has three phases: pack the weights; take each chunk of samples forward and backward; sum the
+    gradients and update, each task a span of theta. One launch does the parts first_part..stop_part, of
+    n_parts to a step: several steps of one part, or parts of a large one, half of them for the chunks.
     """
     training = len(tasks) > 0
     spaces_each = len(workspaces) // n_workers
     last = ops[len(ops) - 1]
-    for step in range(first_step, stop_step):
+    chunk_parts = (n_parts + 1) // 2
+    task_parts = max(n_parts - chunk_parts, 1)
+    for turn in range(first_part, stop_part):
+        step, place = turn // n_parts, turn % n_parts
         batch = order[step * batch_size : min(len(order), (step + 1) * batch_size)]
         n_chunks = (len(batch) + CHUNK - 1) // CHUNK
-        if training or step == first_step:
+        if place == 0 and (training or turn == first_part):
             for worker in prange(n_workers):
                 for i in range(worker, len(ops), n_workers):
                     if ops[i, KIND] == CONVOLUTION:
                         convolution_pack(ops[i], tables, theta, packed)
                     elif training and ops[i, KIND] == DENSE and ops[i, INPUT_DELTA_AT] >= 0:
                         dense_transpose(ops[i], theta, packed)
-        for worker in prange(n_workers):
-            spaces = workspaces[worker * spaces_each : (worker + 1) * spaces_each]
-            for chunk in range(worker, n_chunks, n_workers):
-                row = chunk * CHUNK
-                samples = batch[row : row + CHUNK]
-                _forward(ops, tables, theta, packed, X, samples, row, spaces, rows, training)
-                if training:
-                    partial = partials[chunk]
-                    for i in range(len(partial)):
-                        partial[i] = 0
-                    chunk_losses[chunk] = loss_and_delta(loss, last, rows, row, len(samples), Y, samples)
-                    _backward(ops, tables, packed, row, len(samples), spaces, rows, partial)
-                else:
-                    for r in range(len(samples)):
-                        for k in range(last[N_OUTPUTS]):
-                            scores[samples[r], k] = rows[last[OUT_AT] + (row + r) * last[OUT_STRIDE] + k]
-        if training:
-            n_updates += 1
+        if place < chunk_parts:
+            first_chunk, stop_chunk = place * n_chunks // chunk_parts, (place + 1) * n_chunks // chunk_parts
             for worker in prange(n_workers):
-                for i in range(worker, len(tasks), n_workers):
+                spaces = workspaces[worker * spaces_each : (worker + 1) * spaces_each]
+                for chunk in range(first_chunk + worker, stop_chunk, n_workers):
+                    samples = batch[chunk * CHUNK : (chunk + 1) * CHUNK]
+                    _forward(ops, tables, theta, packed, X, samples, chunk * CHUNK, spaces, rows, training)
+                    if training:
+                        chunk_losses[chunk] = _learn(
+                            ops, tables, packed, loss, Y, samples, chunk * CHUNK, spaces, rows, partials[chunk]
+                        )
+                    else:
+                        _report(last, samples, chunk * CHUNK, rows, scores)
+        if training and place >= n_parts - task_parts:
+            place -= n_parts - task_parts
+            first_task, stop_task = place * len(tasks) // task_parts, (place + 1) * len(tasks) // task_parts
+            t = n_updates + step + 1
+            for worker in prange(n_workers):
+                for i in range(first_task + worker, stop_task, n_workers):
                     task_penalties[i] = _update(
-                        tasks[i],
-                        ops,
-                        theta,
-                        grad,
-                        first,
-                        second,
-                        hyper,
-                        n_updates,
-                        rows,
-                        partials,
-                        n_chunks,
-                        len(batch),
+                        tasks[i], ops, theta, grad, first, second, hyper, t, rows, partials, n_chunks, len(batch)
                     )
-            total = 0.0
-            for chunk in range(n_chunks):
-                total += chunk_losses[chunk]
-            squares = 0.0
-            for i in range(len(tasks)):
-                squares += task_penalties[i]
-            step_losses[step] = (total + 0.5 * hyper[ALPHA] * squares) / len(batch)
+            if stop_task == len(tasks):
+                total, squares = 0.0, 0.0
+                for chunk in range(n_chunks):
+                    total += chunk_losses[chunk]
+                for i in range(len(tasks)):
+                    squares += task_penalties[i]
+                step_losses[step] = (total + 0.5 * hyper[ALPHA] * squares) / len(batch)

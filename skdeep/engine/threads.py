@@ -8,7 +8,7 @@ import numba
 from numba import config
 
 # Below this many floating-point operations the launch costs more than the second thread saves.
-SMALLEST_PARALLEL_WORK = 200_000
+SMALLEST_PARALLEL_WORK = 2_000_000
 # A launch cannot be interrupted: longer work is cut, so that Ctrl-C is answered.
 LONGEST_LAUNCH = 0.2
 

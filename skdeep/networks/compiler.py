@@ -11,6 +11,7 @@ import numpy as np
 
 from skdeep.engine import program as p
 from skdeep.engine.activations import CODES
+from skdeep.engine.simd import ROWS, VECS
 from skdeep.engine.target import lanes as lanes_of
 from skdeep.networks.layers import Conv2D, Dense, MaxPool2D
 
@@ -81,7 +82,7 @@ class _Compiler:
             self.workspace_size,
             self.rows_size,
             # The loops read whole vectors, a register tile of them at the most.
-            self.packed_size + p.VECS * self.lanes,
+            self.packed_size + VECS * self.lanes,
             self.n_map_parameters,
             self.work,
         )
@@ -243,7 +244,7 @@ class _Compiler:
             BACK_PACKED_AT=self._packed(n_out * stride) if delta_at >= 0 else -1,
         )
         operation = len(self.ops) - 1
-        n_inputs = _round_up(max(1, TASK_SIZE // n_out), p.ROWS)
+        n_inputs = _round_up(max(1, TASK_SIZE // n_out), ROWS)
         for start in range(0, n_in, n_inputs):
             self.tasks.append([p.DENSE_ROWS, operation, start, min(start + n_inputs, n_in), 1])
         self.tasks.append([p.DENSE_BIAS, operation, bound.bias.start, bound.bias.stop, 0])

@@ -4,12 +4,15 @@ import numpy as np
 
 from skdeep.engine import program as p
 from skdeep.engine import threads
+from skdeep.engine.simd import VECS
 from skdeep.engine.steps import run_steps
 from skdeep.engine.target import lanes
 from skdeep.networks.compiler import compile_network
 
 # Rows that a prediction takes through the network at a time.
 PREDICTION_BATCH = 1024
+# Operations from which a step is cut into parts, so that no launch lasts long; a core does some 10^11 a second.
+LARGE_STEP = 200_000_000
 _NOTHING = np.zeros((0, p.N_TASK_COLUMNS), np.int64)
 
 
@@ -35,7 +38,7 @@ class Run:
         self.program = compile_network(network, theta.dtype, batch_size)
         self.batch_size, self.dtype = batch_size, theta.dtype
         # The loops read whole vectors, up to a register tile beyond the last parameter.
-        self._padded = np.concatenate([theta, np.zeros(p.VECS * lanes(theta.dtype), theta.dtype)])
+        self._padded = np.concatenate([theta, np.zeros(VECS * lanes(theta.dtype), theta.dtype)])
         n = self._padded.size if training else 1
         self._grad, self._first, self._second = (np.zeros(n, theta.dtype) for _ in range(3))
         self.theta, self.grad = self._padded[: theta.size], self._grad[: theta.size]
@@ -69,22 +72,24 @@ class Run:
         """
         n_steps = -(-len(order) // self.batch_size)
         losses = np.zeros(n_steps)
-        no_scores = np.zeros((0, 0), self.dtype)
-        for start, stop in threads.launches(n_steps):
-            self._launch(X, Y, order, start, stop, loss, hyper, no_scores, losses)
-            self.n_updates += stop - start
+        self._launch(X, Y, order, n_steps, loss, hyper, np.zeros((0, 0), self.dtype), losses)
+        self.n_updates += n_steps
         return losses
 
     def predict(self, X):
         """The outputs of the last layer, array of shape (n_samples, n_outputs)."""
         n_steps = -(-len(X) // self.batch_size)
         scores = np.empty((len(X), self.program.ops[-1, p.N_OUTPUTS]), self.dtype)
-        order, no_targets = np.arange(len(X)), np.zeros((0, 0), self.dtype)
-        for start, stop in threads.launches(n_steps):
-            self._launch(X, no_targets, order, start, stop, 0, np.zeros(p.N_HYPERPARAMETERS), scores, np.zeros(0))
+        no_targets = np.zeros((0, 0), self.dtype)
+        self._launch(X, no_targets, np.arange(len(X)), n_steps, 0, np.zeros(p.N_HYPERPARAMETERS), scores, np.zeros(0))
         return scores
 
-    def _launch(self, X, Y, order, start, stop, loss, hyper, scores, losses):
+    def _launch(self, X, Y, order, n_steps, loss, hyper, scores, losses):
+        n_parts = 1 if self._work < LARGE_STEP else 2 * (self._work // LARGE_STEP)
+        for start, stop in threads.launches(n_steps * n_parts):
+            self._launch_parts(X, Y, order, n_parts, start, stop, loss, hyper, scores, losses)
+
+    def _launch_parts(self, X, Y, order, n_parts, start, stop, loss, hyper, scores, losses):
         n_workers = threads.n_workers(self._work)
         run_steps(
             self.program.ops,
@@ -94,6 +99,7 @@ class Run:
             Y,
             order,
             self.batch_size,
+            n_parts,
             start,
             stop,
             loss,
