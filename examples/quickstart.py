@@ -22,9 +22,9 @@ from skdeep.kernels import RBF, Linear
 def digits():
     """A convolutional network on 8 x 8 images, its filters and learning rate chosen by a grid search."""
     X, y = load_digits(return_X_y=True)
-    net = make_pipeline(MinMaxScaler(), ConvNetClassifier(kernel_size=3, max_iter=30, random_state=0))
+    net = make_pipeline(MinMaxScaler(), ConvNetClassifier(kernel_size=3, max_iter=60, random_state=0))
     grid = {
-        "convnetclassifier__filters": [(8, 16), (16, 32)],
+        "convnetclassifier__filters": [(16, 32), (32, 64)],
         "convnetclassifier__learning_rate_init": [0.001, 0.003],
     }
     models = {
@@ -40,7 +40,7 @@ def diabetes():
     X, y = load_diabetes(return_X_y=True)
     ridge = make_pipeline(StandardScaler(), KernelRidgeDual(kernel=Linear() + 10.0 * RBF(length_scale=5.0)))
     grid = {
-        "kernelridgedual__alpha": [3.0, 10.0, 30.0],
+        "kernelridgedual__alpha": [10.0, 30.0, 100.0],
         "kernelridgedual__kernel__rbf__scale": [10.0, 100.0, 1000.0],
         "kernelridgedual__kernel__rbf__kernel__length_scale": [3.0, 5.0, 10.0],
     }
@@ -76,7 +76,7 @@ def draw(net, ridge, X_test, y_test, file):
     filters = net.coefs_[0][:, :, 0, :]
     tiles = np.pad(filters, ((0, 1), (0, 1), (0, 0)), constant_values=np.nan)
     tiles = np.hstack([np.vstack(list(column)) for column in np.split(tiles.transpose(2, 0, 1), filters.shape[2] // 4)])
-    left.imshow(tiles, cmap="RdBu_r", vmin=-1, vmax=1)
+    left.imshow(tiles[:-1, :-1], cmap="RdBu_r", vmin=-1, vmax=1)
     left.set(title="digits: first-layer filters", xticks=[], yticks=[])
     middle.semilogy(net.loss_curve_)
     middle.set(title="digits: training loss", xlabel="epoch", ylabel="cross-entropy")
