@@ -10,8 +10,10 @@ from skdeep.engine.activations import ACTIVATIONS, CODES, activate, slope
 from skdeep.engine.dense import matrix_product
 from skdeep.engine.elementary import exp_vector, logistic_vector, tanh_vector
 from skdeep.engine.jit import compiled, integer, integers, out, reals
-from skdeep.engine.program import GRADIENT_CHANNELS, NARROW, PIXELS, ROWS, TAPS, VECS, WIDE
+from skdeep.engine.program import GRADIENT_CHANNELS, NARROW, PIXELS, TAPS, WIDE
 from skdeep.engine.simd import (
+    ROWS,
+    VECS,
     add,
     correlation_tile,
     dot_tile,

@@ -97,11 +97,14 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         reports.call_on_fit_task_begin(estimator=self, X=X, y=y)
         learned = partial(self._learned, network, run, targets)
 
-        def after_epoch(history):
-            if self.verbose:
-                print(f"Iteration {len(history.loss_curve)}, loss = {history.loss_curve[-1]:.8f}")
+        def begin_epoch():
             epoch = reports.subcontext(task_name="epoch")
             epoch.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            return partial(end_epoch, epoch)
+
+        def end_epoch(epoch, history):
+            if self.verbose:
+                print(f"Iteration {len(history.loss_curve)}, loss = {history.loss_curve[-1]:.8f}")
             return epoch.call_on_fit_task_end(
                 estimator=self, X=X, y=y, reconstruction_attributes=lambda: learned(history)
             )
@@ -117,7 +120,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             rng=rng,
             tol=self.tol,
             patience=self.n_iter_no_change,
-            after_epoch=after_epoch,
+            begin_epoch=begin_epoch,
         )
         self._after_training(history)
         reports.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=lambda: learned(history))

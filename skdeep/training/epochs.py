@@ -22,7 +22,7 @@ class History:
     converged: bool = False
 
 
-def train(run, X, Y, loss, hyper, *, max_iter, in_random_order, rng, tol, patience, after_epoch):
+def train(run, X, Y, loss, hyper, *, max_iter, in_random_order, rng, tol, patience, begin_epoch):
     """Train a run, epoch by epoch, until the loss stops falling.
 
     Parameters
@@ -43,8 +43,9 @@ def train(run, X, Y, loss, hyper, *, max_iter, in_random_order, rng, tol, patien
         An epoch that lowers the best loss by less counts as one without progress.
     patience : int
         Epochs without progress that are borne.
-    after_epoch : callable
-        Called with the history after each epoch; a true value stops the training.
+    begin_epoch : callable
+        Called before each epoch; what it returns is called with the history after it, and a true value
+        stops the training.
 
     Returns
     -------
@@ -59,6 +60,7 @@ def train(run, X, Y, loss, hyper, *, max_iter, in_random_order, rng, tol, patien
     order = np.arange(len(X))
     sizes = np.diff(np.append(np.arange(0, len(X), run.batch_size), len(X)))
     for epoch in range(max_iter):
+        end_epoch = begin_epoch()
         if in_random_order:
             order = shuffle(order, random_state=rng)
         value = float(run.train(X, Y, order, loss, hyper) @ sizes / len(X))
@@ -70,7 +72,7 @@ def train(run, X, Y, loss, hyper, *, max_iter, in_random_order, rng, tol, patien
         history.loss_curve.append(value)
         idle = idle + 1 if value > best - tol else 0
         best = min(best, value)
-        if after_epoch(history) or idle > patience:
+        if end_epoch(history) or idle > patience:
             history.converged = True
             break
     return history
