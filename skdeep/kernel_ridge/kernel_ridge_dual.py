@@ -16,7 +16,7 @@ from skdeep.solvers.cholesky import solve
 class KernelRidgeDual(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Kernel ridge regression: f(x) = sum_i c_i k(x_i, x) with c = (K + alpha I)^-1 y.
 
-    f minimises sum_i (y_i - f(x_i))^2 + alpha |f|^2 in the space of the kernel (Saunders, Gammerman &
+    f minimises ``sum_i (y_i - f(x_i))^2 + alpha |f|^2`` in the space of the kernel (Saunders, Gammerman &
     Vovk, 1998). There is no intercept: centre y, or add `Constant` to the kernel.
 
     Parameters
@@ -43,7 +43,7 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The kernel that was used.
     n_features_in_ : int
         Features seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, only where all were strings.
 
     Examples

@@ -58,7 +58,7 @@ class Polynomial(Kernel):
 
 
 class RBF(Kernel):
-    """k(x, y) = exp(-|x - y|^2 / (2 length_scale^2)), the Gaussian kernel.
+    """``k(x, y) = exp(-|x - y|^2 / (2 length_scale^2))``, the Gaussian kernel.
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
         What turns the last layer's scores into probabilities.
     n_features_in_ : int
         Numbers of an image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, only where all were strings.
 
     Examples

@@ -42,7 +42,7 @@ class MLPBackpropClassifier(ClassifierOutputs, _Perceptron):
     solver : {"sgd", "adam"}, default="adam"
         Stochastic gradient descent with momentum, or Adam (Kingma & Ba, 2015).
     alpha : float, default=0.0001
-        Strength of the L2 penalty alpha |W|^2 / 2, divided by the batch's size.
+        Strength of the L2 penalty ``alpha |W|^2 / 2``, divided by the batch's size.
     batch_size : int or "auto", default="auto"
         Samples of a minibatch; "auto" is min(200, n_samples).
     learning_rate_init : float, default=0.001
@@ -94,7 +94,7 @@ class MLPBackpropClassifier(ClassifierOutputs, _Perceptron):
         What turns the last layer's scores into probabilities.
     n_features_in_ : int
         Features seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, only where all were strings.
 
     Examples
@@ -156,7 +156,7 @@ class MLPBackpropClassifier(ClassifierOutputs, _Perceptron):
 
 
 class MLPBackpropRegressor(RegressorOutputs, _Perceptron):
-    """Multilayer perceptron regressor: linear outputs, squared error |a - y|^2 / 2.
+    """Multilayer perceptron regressor: linear outputs, squared error ``|a - y|^2 / 2``.
 
     Several outputs are summed in the loss, of which the gradient is then the gradient. All else is
     as in `MLPBackpropClassifier`.
@@ -218,7 +218,7 @@ class MLPBackpropRegressor(RegressorOutputs, _Perceptron):
         "identity".
     n_features_in_ : int
         Features seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, only where all were strings.
 
     Examples
