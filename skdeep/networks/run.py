@@ -12,7 +12,7 @@ from skdeep.networks.compiler import compile_network
 # Rows that a prediction takes through the network at a time.
 PREDICTION_BATCH = 1024
 # Operations from which a step is cut into parts, so that no launch lasts long; a core does some 10^11 a second.
-LARGE_STEP = 200_000_000
+LARGE_STEP = 2_000_000_000
 _NOTHING = np.zeros((0, p.N_TASK_COLUMNS), np.int64)
 
 
@@ -85,12 +85,14 @@ class Run:
         return scores
 
     def _launch(self, X, Y, order, n_steps, loss, hyper, scores, losses):
-        n_parts = 1 if self._work < LARGE_STEP else 2 * (self._work // LARGE_STEP)
-        for start, stop in threads.launches(n_steps * n_parts):
-            self._launch_parts(X, Y, order, n_parts, start, stop, loss, hyper, scores, losses)
-
-    def _launch_parts(self, X, Y, order, n_parts, start, stop, loss, hyper, scores, losses):
         n_workers = threads.n_workers(self._work)
+        # A part has two chunks for each worker, so that none waits.
+        chunk_parts = min(self._work // LARGE_STEP, len(self._chunk_losses) // (2 * n_workers))
+        n_parts = 2 * chunk_parts if chunk_parts > 1 else 1
+        for start, stop in threads.launches(n_steps * n_parts):
+            self._launch_parts(X, Y, order, n_parts, start, stop, loss, hyper, scores, losses, n_workers)
+
+    def _launch_parts(self, X, Y, order, n_parts, start, stop, loss, hyper, scores, losses, n_workers):
         run_steps(
             self.program.ops,
             self.program.tables,
