@@ -290,6 +290,36 @@ def test_ctrl_c_ends_a_fit_and_leaves_the_estimator_as_it_was(long_fit):
     check_interrupts(run_python(code).stdout)
 
 
+# The factorisation takes seconds, and the eigenvalues that solve a singular system longer.
+@pytest.mark.parametrize("kernel", ["RBF(10.0)", "Linear()"], ids=["cholesky", "singular"])
+def test_ctrl_c_ends_kernel_ridge(kernel):
+    code = f"""
+    import os, signal, threading, time
+    import numpy as np
+    from skdeep import KernelRidgeDual
+    from skdeep.kernels import RBF, Linear
+
+    X = np.random.default_rng(0).normal(size=(9000, 20))
+    KernelRidgeDual(0.0, kernel={kernel} + 1.0).fit(X[:30], X[:30, 0])
+    model = KernelRidgeDual(0.0, kernel={kernel} + 1.0)
+
+    def interrupt():
+        times.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)  # unlike raise_signal it wakes a waiting main thread
+
+    for seconds in (1.0, 1.3, 1.6):
+        times = []
+        threading.Timer(seconds, interrupt).start()
+        try:
+            model.fit(X, X[:, 0])
+        except KeyboardInterrupt:
+            print(time.perf_counter() - times[0], flush=True)
+        assert not hasattr(model, "dual_coef_")
+    os._exit(0)  # without the eigenvalues that nobody waits for
+    """
+    check_interrupts(run_python(code).stdout)
+
+
 def test_ctrl_c_ends_a_gram_matrix():
     code = """
     import signal, threading, time

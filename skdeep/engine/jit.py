@@ -41,7 +41,7 @@ class Parameter:
         return types.Array(scalar, self.ndim, "C", readonly=not self.writable) if self.ndim else scalar
 
 
-real, reals, reals_2d = (Parameter(None, ndim) for ndim in range(3))
+reals, reals_2d = (Parameter(None, ndim) for ndim in (1, 2))
 out, out_2d = (Parameter(None, ndim, writable=True) for ndim in (1, 2))
 integer, integers, integers_2d = (Parameter(np.int64, ndim) for ndim in range(3))
 doubles, doubles_out = (Parameter(np.float64, 1, writable) for writable in (False, True))
