@@ -4,10 +4,21 @@ import functools
 
 import numpy as np
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import _BaseComposition as Composition
+from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
+from sklearn.utils.validation import _check_sample_weight
 
-__all__ = ["Composition", "Interval", "StrOptions", "fitting", "float_dtypes"]
+__all__ = [
+    "Composition",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "fitting",
+    "float_dtypes",
+    "is_first_partial_fit",
+    "sample_weights",
+]
 
 
 def float_dtypes(X):
@@ -16,6 +27,11 @@ def float_dtypes(X):
     if isinstance(dtype, np.dtype) and dtype.newbyteorder("=") == np.float32:
         return np.float32
     return np.float64, np.float32
+
+
+def sample_weights(weights, X):
+    """Finite weights of at least 0, not all of them 0, of X's dtype; None stays None."""
+    return None if weights is None else _check_sample_weight(weights, X, dtype=X.dtype, ensure_non_negative=True)
 
 
 def fitting(fit):

@@ -51,7 +51,7 @@ class Problem:
         """The loss; the gradient is then in `run.grad`."""
         order = np.arange(len(self.X))
         rows = self.X.reshape(len(self.X), -1)
-        return self.run.train(rows, self.Y, order, LOSSES[self.loss], self.hyper)[0]
+        return self.run.train(rows, self.Y, order, LOSSES[self.loss], self.hyper).losses[0]
 
     def beside(self, direction, size):
         """Loss and linear piece of the network at theta + size * direction."""
@@ -221,11 +221,11 @@ def test_batches_do_not_touch_each_other(layers, input_shape):
     order = problem.rng.permutation(33)
     for size in (1, 3, 16, 20, 32):
         run = Run(problem.network, theta, size)
-        losses = run.train(rows, problem.Y, order, program.SQUARED_ERROR, problem.hyper)
+        losses = run.train(rows, problem.Y, order, program.SQUARED_ERROR, problem.hyper).losses
         for step, loss in enumerate(losses):
             batch = order[step * size : (step + 1) * size]
             alone = Run(problem.network, theta, size)
-            assert alone.train(rows, problem.Y, batch, program.SQUARED_ERROR, problem.hyper) == [loss]
+            assert alone.train(rows, problem.Y, batch, program.SQUARED_ERROR, problem.hyper).losses == [loss]
         np.testing.assert_array_equal(run.grad, alone.grad)
         np.testing.assert_array_equal(run.theta, theta)
 

@@ -14,7 +14,7 @@ from skdeep.networks import Conv2D, Dense, MaxPool2D, run
 from skdeep.networks.initialisers import xavier_uniform
 from skdeep.networks.network import Network
 from skdeep.networks.run import Run
-from skdeep.training.optimisers import SGD, Adam
+from skdeep.training.optimisers import SGD, Adam, Objective, hyperparameters
 from tests import _reference as reference
 
 # ------------------------------------------------------------------------------------------ layers
@@ -134,7 +134,8 @@ def test_optimisers(name, batch_size, rng):
     run, state, t = Run(network, theta, batch_size), [np.zeros_like(theta), np.zeros_like(theta)], 0
     for _ in range(2):  # epochs: the state lives on between them
         order = rng.permutation(40)
-        losses = run.train(X, Y, order, program.SQUARED_ERROR, OPTIMISERS[name].hyperparameters(alpha))
+        hyper = hyperparameters(OPTIMISERS[name], Objective(alpha))
+        losses = run.train(X, Y, order, program.SQUARED_ERROR, hyper).losses
         for start, loss in zip(range(0, 40, batch_size), losses, strict=True):
             batch, t = order[start : start + batch_size], t + 1
             problem = network.coefs(theta), network.intercepts(theta), X[batch], Y[batch], "squared error", alpha
@@ -164,8 +165,8 @@ def trained(network, dtype, *, batch_size=33, n_epochs=2):
     network = Network(*NETWORKS[network])
     X, Y = rng.normal(size=(150, 30)).astype(dtype), np.eye(3, dtype=dtype)[rng.integers(3, size=150)]
     run = Run(network, network.initialise(xavier_uniform, np.random.RandomState(0), dtype), batch_size)
-    hyper, loss = Adam(0.01).hyperparameters(0.1), program.SOFTMAX_CROSS_ENTROPY
-    losses = [run.train(X, Y, rng.permutation(150), loss, hyper) for _ in range(n_epochs)]
+    hyper, loss = hyperparameters(Adam(0.01), Objective(0.1)), program.SOFTMAX_CROSS_ENTROPY
+    losses = [run.train(X, Y, rng.permutation(150), loss, hyper).losses for _ in range(n_epochs)]
     assert losses[-1].mean() < losses[0].mean()
     return run.theta, np.concatenate(losses), Run(network, run.theta, 40, training=False).predict(X)
 
@@ -258,7 +259,7 @@ def test_steps_allocate_nothing(network, n_workers, monkeypatch):
     network = Network(*NETWORKS[network])
     X, Y = np.zeros((1600, 30)), np.zeros((1600, 3))
     run = Run(network, np.zeros(network.n_parameters), 16)
-    hyper = Adam(0.01).hyperparameters(0.1)
+    hyper = hyperparameters(Adam(0.01), Objective(0.1))
 
     def costs(n_steps):
         order = np.arange(16 * n_steps)

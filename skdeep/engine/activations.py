@@ -1,29 +1,79 @@
-"""Activations: each a record of the function and its derivative, the latter in terms of the output."""
+"""Activations: each a record of the function and its derivative."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from skdeep.engine.elementary import logistic, tanh
+from skdeep.engine.elementary import exponential, log1p_of_fraction, logistic, tanh
+from skdeep.engine.jit import part
 from skdeep.engine.simd import Vec
 
 
 @dataclass(frozen=True)
 class Activation:
-    """a = function(z) and da/dz = slope(a), both formulas on vectors."""
+    """a = function(z) and da/dz = slope(a), both formulas on vectors.
+
+    Where the output does not tell the slope, as the function is not monotone, `slope` takes z instead.
+    """
 
     function: Callable
     slope: Callable
+    monotone: bool = True
+
+
+def _positive_part(z):
+    """max(z, 0), NaN staying NaN."""
+    return z.where(z.not_below(0.0), 0.0)
+
+
+def _elu(z):
+    # exp(z) - 1 = 2 t / (1 - t) with t = tanh(z / 2), exact for small z, too.
+    t = tanh(z.where(z < 0.0, 0.0) * 0.5)
+    return z.where(z.not_below(0.0), (t + t) / (1.0 - t))
+
+
+def _silu_slope(z):
+    s = logistic(z)
+    return s * (1.0 + z * (1.0 - s))
+
+
+_GELU = math.sqrt(2 / math.pi)
+
+
+def _gelu_tanh(z):
+    return tanh(_GELU * z * (1.0 + 0.044715 * z * z))
+
+
+def _gelu_slope(z):
+    t = _gelu_tanh(z)
+    return 0.5 * (1.0 + t) + 0.5 * z * (1.0 - t * t) * (_GELU * (1.0 + 3 * 0.044715 * z * z))
+
+
+def _softplus(z):
+    return _positive_part(z) + log1p_of_fraction(exponential(0.0 - z.absolute()))
 
 
 ACTIVATIONS = {
     "identity": Activation(lambda z: z, lambda a: a.full(1.0)),
     "logistic": Activation(logistic, lambda a: a * (1.0 - a)),
     "tanh": Activation(tanh, lambda a: 1.0 - a * a),
-    # NaN stays NaN; the slope at zero is zero.
-    "relu": Activation(lambda z: z.where(z.not_below(0.0), 0.0), lambda a: a.full(1.0).where(a > 0.0, 0.0)),
+    # The slope at zero is zero.
+    "relu": Activation(_positive_part, lambda a: a.full(1.0).where(a > 0.0, 0.0)),
+    # Maas, Hannun & Ng (2013).
+    "leaky_relu": Activation(
+        lambda z: z.where(z.not_below(0.0), 0.01 * z), lambda a: a.full(1.0).where(a > 0.0, 0.01)
+    ),
+    # Clevert, Unterthiner & Hochreiter (2016).
+    "elu": Activation(_elu, lambda a: a.full(1.0).where(a > 0.0, a + 1.0)),
+    # Hendrycks & Gimpel (2016), in their approximation by tanh.
+    "gelu": Activation(lambda z: 0.5 * z * (1.0 + _gelu_tanh(z)), _gelu_slope, monotone=False),
+    # Elfwing, Uchibe & Doya (2018).
+    "silu": Activation(lambda z: z * logistic(z), _silu_slope, monotone=False),
+    # Dugas, Bengio, Belisle, Nadeau & Garcia (2001).
+    "softplus": Activation(_softplus, lambda a: 1.0 - exponential(0.0 - a)),
 }
 CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 
@@ -42,11 +92,11 @@ def _chosen(formulas):
                 if number:
                     switch.add_case(ir.Constant(args[0].type, number), block)
                 builder.position_at_end(block)
-                values.append(formula(Vec(builder, args[1])).value)
+                values.append((formula(Vec(builder, args[1])).value, builder.block))
                 builder.branch(end)
             builder.position_at_end(end)
             phi = builder.phi(args[1].type)
-            for value, block in zip(values, blocks, strict=True):
+            for value, block in values:
                 phi.add_incoming(value, block)
             return phi
 
@@ -55,5 +105,17 @@ def _chosen(formulas):
     return chosen
 
 
-activate = _chosen([activation.function for activation in ACTIVATIONS.values()])
-slope = _chosen([activation.slope for activation in ACTIVATIONS.values()])
+_activate = _chosen([activation.function for activation in ACTIVATIONS.values()])
+_slope = _chosen([activation.slope for activation in ACTIVATIONS.values()])
+
+
+@part
+def activate(code, z):
+    """f(z), the code saying which f."""
+    return _activate(code, z)
+
+
+@part
+def slope(code, vector):
+    """f'(z) from f(z), or from z where f is not monotone."""
+    return _slope(code, vector)

@@ -65,12 +65,12 @@ from skdeep.engine.simd import (
 
 
 @part
-def input_maps(op, tables, X, samples, n_samples, ws):
+def input_maps(op, tables, data, samples, n_samples, ws):
     """Spread rows of X over the lanes of the input planes; lanes without a sample are zero."""
     for lane in range(lanes_of(ws)):
         for feature in range(op[N_INPUTS]):
             at = tables[op[TAPS_AT] + feature] + lane
-            ws[at] = X[samples[lane], feature] if lane < n_samples else 0
+            ws[at] = data[samples[lane] * op[N_INPUTS] + feature] if lane < n_samples else 0
 
 
 @part

@@ -14,6 +14,7 @@ from skdeep.engine.program import (
     N_OUTPUTS,
     OUT_AT,
     OUT_STRIDE,
+    SLOPE_AT,
     TAPS_AT,
     W_AT,
 )
@@ -25,7 +26,9 @@ from skdeep.engine.simd import (
     lanes_of,
     load,
     multiply,
+    splat,
     store,
+    store_span,
     store_tile_columns,
     store_transposed,
 )
@@ -64,20 +67,30 @@ def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_
 
 
 @part
-def input_rows(op, tables, X, samples, n_samples, rows, row):
-    """Rows of X; of images, in the order height, width, channel."""
-    for r in range(n_samples):
-        at = op[OUT_AT] + (row + r) * op[OUT_STRIDE]
-        if op[TAPS_AT] < 0:
-            for feature in range(op[N_INPUTS]):
-                rows[at + feature] = X[samples[r], feature]
+def input_rows(op, tables, data, indices, indptr, samples, rows, row):
+    """Rows of X, dense or compressed; of images, in the order height, width, channel."""
+    n_features = op[N_INPUTS]
+    for r in range(len(samples)):
+        at, start = op[OUT_AT] + (row + r) * op[OUT_STRIDE], samples[r] * n_features
+        if len(indptr) > 0:
+            for feature in range(n_features):
+                rows[at + feature] = 0
+            for i in range(indptr[samples[r]], indptr[samples[r] + 1]):
+                rows[at + indices[i]] += data[i]
+        elif op[TAPS_AT] < 0:
+            # Whole vectors, but none that may reach beyond the last sample.
+            whole = n_features // lanes_of(rows) * lanes_of(rows)
+            for feature in range(0, whole, lanes_of(rows)):
+                store(load(data, start + feature), rows, at + feature)
+            for feature in range(whole, n_features):
+                rows[at + feature] = data[start + feature]
         else:
-            for feature in range(op[N_INPUTS]):
-                rows[at + feature] = X[samples[r], tables[op[TAPS_AT] + feature]]
+            for feature in range(n_features):
+                rows[at + feature] = data[start + tables[op[TAPS_AT] + feature]]
 
 
 @part
-def dense_forward(op, theta, rows, row, n_rows):
+def dense_forward(op, theta, rows, row, n_rows, training):
     """rows[out] = activation(rows[in] W + b) for n_rows samples from `row` on."""
     lanes = lanes_of(rows)
     n_in, n_out, in_stride, out_stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
@@ -89,17 +102,28 @@ def dense_forward(op, theta, rows, row, n_rows):
         for c in range(0, n_out, lanes):
             z = add(load(rows, at + c), load(theta, op[B_AT] + c))
             store(activate(op[ACTIVATION], z), rows, at + c)
+            if training and op[SLOPE_AT] >= 0:
+                store(slope(op[ACTIVATION], z), rows, op[SLOPE_AT] + (row + r) * out_stride + c)
+
+
+@part
+def delta_by_z(op, rows, row, n_rows):
+    """Turn the delta by the output of an activation into the delta by its input, in place."""
+    for r in range(row, row + n_rows):
+        at, out_at = op[DELTA_AT] + r * op[OUT_STRIDE], op[OUT_AT] + r * op[OUT_STRIDE]
+        for c in range(0, op[N_OUTPUTS], lanes_of(rows)):
+            if op[SLOPE_AT] >= 0:
+                factor = load(rows, op[SLOPE_AT] + r * op[OUT_STRIDE] + c)
+            else:
+                factor = slope(op[ACTIVATION], load(rows, out_at + c))
+            store(multiply(load(rows, at + c), factor), rows, at + c)
 
 
 @part
 def dense_backward(op, rows, packed, row, n_rows):
-    """Turn the delta by the output into the delta by z, in place, and derive the one by the input from it."""
-    lanes = lanes_of(rows)
+    """Derive the delta by z, and from it the delta by the input."""
     n_in, n_out, in_stride, out_stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
-    for r in range(row, row + n_rows):
-        at, out_at = op[DELTA_AT] + r * out_stride, op[OUT_AT] + r * out_stride
-        for c in range(0, n_out, lanes):
-            store(multiply(load(rows, at + c), slope(op[ACTIVATION], load(rows, out_at + c))), rows, at + c)
+    delta_by_z(op, rows, row, n_rows)
     if op[INPUT_DELTA_AT] >= 0:
         d_at, at = op[DELTA_AT] + row * out_stride, op[INPUT_DELTA_AT] + row * in_stride
         back = op[BACK_PACKED_AT]
@@ -107,33 +131,35 @@ def dense_backward(op, rows, packed, row, n_rows):
 
 
 @part
-def dense_transpose(op, theta, packed):
-    """Pack the weights [input][output] as [output][input] for the backward product."""
+def dense_transpose(op, theta, packed, worker, n_workers):
+    """Pack the weights [input][output] as [output][input] for the backward product; each worker packs some inputs."""
     lanes = lanes_of(theta)
     n_in, n_out, stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE]
-    squares = n_in // lanes * lanes
-    for i in range(0, squares, lanes):
-        for o in range(0, n_out, lanes):
-            at, to = op[W_AT] + i * n_out + o, op[BACK_PACKED_AT] + o * stride + i
-            store_transposed(theta, at, n_out, packed, to, stride, min(lanes, n_out - o))
-    for i in range(squares, n_in):
-        for o in range(n_out):
-            packed[op[BACK_PACKED_AT] + o * stride + i] = theta[op[W_AT] + i * n_out + o]
+    for i in range(worker * lanes, n_in, n_workers * lanes):
+        if i + lanes <= n_in:
+            for o in range(0, n_out, lanes):
+                at, to = op[W_AT] + i * n_out + o, op[BACK_PACKED_AT] + o * stride + i
+                store_transposed(theta, at, n_out, packed, to, stride, min(lanes, n_out - o))
+        else:
+            for last in range(i, n_in):
+                for o in range(n_out):
+                    packed[op[BACK_PACKED_AT] + o * stride + last] = theta[op[W_AT] + last * n_out + o]
 
 
 @part
-def dense_weight_gradient(op, rows, n_rows, start, stop, grad):
-    """grad[W] = rows[in].T rows[delta] for the inputs start..stop, summed over the samples in order."""
+def dense_weight_gradient(op, rows, n_rows, start, stop, grad, at):
+    """rows[in].T rows[delta] for the inputs start..stop, summed over the samples in order, to grad[at:]."""
     n_out, in_stride, out_stride = op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
-    x_at, w_at = op[IN_AT] + start, op[W_AT] + start * n_out
-    n_in = stop - start
-    matrix_product(rows, x_at, 1, in_stride, rows, op[DELTA_AT], out_stride, n_rows, grad, w_at, n_out, n_in, n_out)
+    x_at, n_in = op[IN_AT] + start, stop - start
+    matrix_product(rows, x_at, 1, in_stride, rows, op[DELTA_AT], out_stride, n_rows, grad, at, n_out, n_in, n_out)
 
 
 @part
-def dense_bias_gradient(op, rows, n_rows, grad):
-    for c in range(op[N_OUTPUTS]):
-        total = grad.dtype.type(0)
+def dense_bias_gradient(op, rows, n_rows, grad, at):
+    """The sum of deltas over the samples in order, to grad[at:]."""
+    n_out, lanes = op[N_OUTPUTS], lanes_of(rows)
+    for c in range(0, n_out, lanes):
+        total = splat(rows.dtype.type(0))
         for r in range(n_rows):
-            total += rows[op[DELTA_AT] + r * op[OUT_STRIDE] + c]
-        grad[op[B_AT] + c] = total
+            total = add(total, load(rows, op[DELTA_AT] + r * op[OUT_STRIDE] + c))
+        store_span(total, grad, at + c, n_out - c)

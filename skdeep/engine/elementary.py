@@ -53,6 +53,13 @@ def tanh(x):
     return far.where(size > 0.625, near)
 
 
+def log1p_of_fraction(x):
+    """log(1 + x) for 0 <= x <= 1: 2 atanh(s) with s = x / (2 + x), by its series in s^2 <= 1/9."""
+    s = x / (x + 2.0)
+    terms = 8 if x.bits == 32 else 17
+    return (s + s) * _horner(s * s, [1 / (2 * k + 1) for k in range(terms, -1, -1)])
+
+
 def _horner(x, coefficients):
     total = x.full(coefficients[0])
     for coefficient in coefficients[1:]:

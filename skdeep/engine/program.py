@@ -13,6 +13,8 @@ from skdeep.engine import target
 # Samples that one worker takes through the whole network at a time: fixed, so that no sum depends on
 # the number of threads, and a multiple of the lanes of every machine and dtype.
 CHUNK = 16
+# Chunks that pass through dense layers side by side, so that the weights come from memory less often.
+CHUNKS_TOGETHER = 8
 
 # Vectors at the start of a workspace in which a tile waits for what follows it.
 SCRATCH = 32
@@ -23,12 +25,12 @@ _many = target.VECTOR_REGISTERS == 32
 PIXELS, NARROW, WIDE = (4, 4, 6) if _many else (4, 2, 3)
 TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (3, 3)
 
-INPUT_MAPS, INPUT_ROWS, CONVOLUTION, FLATTEN, DENSE = range(5)
+INPUT_MAPS, INPUT_ROWS, CONVOLUTION, FLATTEN, DENSE, NORMALISE, DROPOUT = range(7)
 (
     KIND,
     ACTIVATION,
-    W_AT,  # weights in theta: convolution [tap][channel], dense [input][output]
-    B_AT,
+    W_AT,  # weights in theta: convolution [tap][channel], dense [input][output]; scale of a normalisation
+    B_AT,  # bias; shift of a normalisation
     N_INPUTS,  # channels or units
     N_OUTPUTS,
     IN_AT,  # rows: offset of the input; its width in memory is IN_STRIDE
@@ -61,16 +63,48 @@ INPUT_MAPS, INPUT_ROWS, CONVOLUTION, FLATTEN, DENSE = range(5)
     BACK_N_PIXELS,
     BACK_PIXELS_AT,  # tables: offset in Z of each pixel of the input, padded to whole tiles
     INPUT_DELTA_AT,  # where the gradient by the input goes, -1 where nothing needs it
+    SLOPE_AT,  # rows: f'(z), of an activation whose slope does not follow from its output, else -1
+    CENTRED_AT,  # rows: the input of a normalisation, centred and scaled
+    STATISTICS_AT,  # rows: mean, 1 / deviation, sum of deltas, sum of deltas times centred input; OUT_STRIDE each
+    RUNNING_AT,  # running means, then running variances
+    DROPPED,  # units whose hash of 32 bits is below are dropped
     N_COLUMNS,
-) = range(37)
+) = range(42)
+
+# What a step does, one phase after the other: the items of a phase run in parallel.
+PACK, FORWARD, THROUGH, BACKWARD, STATISTICS, DELTA_SUMS, GRADIENTS, UPDATE, GRADIENTS_AND_UPDATE = range(9)
+PHASE_KIND, PHASE_START, PHASE_STOP, N_PHASE_COLUMNS = range(4)  # START and STOP are operations
 
 # Loss codes.
-SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY, LOGISTIC_CROSS_ENTROPY = range(3)
+(
+    SQUARED_ERROR,
+    SOFTMAX_CROSS_ENTROPY,
+    LOGISTIC_CROSS_ENTROPY,
+    POISSON,
+    ABSOLUTE_ERROR,
+    HUBER,
+    QUANTILE,
+) = range(7)
 
 # Update codes and the rows of the hyperparameter vector.
-GRADIENT_ONLY, SGD, ADAM = range(3)
-SOLVER, LEARNING_RATE, MOMENTUM, NESTEROV, BETA_1, BETA_2, EPSILON, ALPHA, N_HYPERPARAMETERS = range(9)
+GRADIENT_ONLY, SGD, ADAM, RMSPROP = range(4)
+(
+    SOLVER,
+    LEARNING_RATE,
+    MOMENTUM,
+    NESTEROV,
+    BETA_1,
+    BETA_2,
+    EPSILON,
+    ALPHA,  # L2 penalty, divided by the weight of the batch
+    L2,  # L2 penalty of the mean loss
+    L1,  # L1 penalty of the mean loss
+    DECAY,  # shrinks the weights beside the gradient, by DECAY times the learning rate
+    CLIP_NORM,  # longest gradient, 0 for any
+    LOSS_PARAMETER,  # threshold of the Huber loss, level of the quantile
+    N_HYPERPARAMETERS,
+) = range(14)
 
-# Tasks of the update: rows of a dense weight matrix, a dense bias, a span of convolution parameters.
-DENSE_ROWS, DENSE_BIAS, MAP_SPAN = range(3)
+# Tasks of the update: rows of a dense weight matrix, a dense bias, a span of convolution parameters, scale and shift.
+DENSE_ROWS, DENSE_BIAS, MAP_SPAN, NORM_SCALE, NORM_SHIFT = range(5)
 TASK_KIND, TASK_OPERATION, TASK_START, TASK_STOP, TASK_PENALISED, N_TASK_COLUMNS = range(6)

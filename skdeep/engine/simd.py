@@ -16,6 +16,7 @@ from numba.extending import intrinsic, models, register_model
 from numba.np import numpy_support
 
 from skdeep.engine import target
+from skdeep.engine.jit import part
 
 
 class VecType(types.Type):
@@ -114,6 +115,9 @@ class Vec:
 
     def absolute(self):
         return self.call("fabs")
+
+    def square_root(self):
+        return self.call("sqrt")
 
     def with_sign_of(self, other):
         return self.call("copysign", other)
@@ -248,6 +252,29 @@ def store_first(typingctx, vector, array, at, n):
         return context.get_dummy_value()
 
     return types.void(vector, array, at, n), codegen
+
+
+@part
+def store_span(vector, array, at, n):
+    """array[at : at + n] = vector[:n], of a vector that may be the last of a longer span."""
+    if n >= lanes_of(array):
+        store(vector, array, at)
+    else:
+        store_first(vector, array, at, n)
+
+
+@intrinsic
+def keep_first(typingctx, vector, n):
+    """The vector with zeros from lane n on."""
+
+    def codegen(context, builder, signature, args):
+        value, n_ = args
+        integers = ir.VectorType(n_.type, value.type.count)
+        lanes = ir.Constant(integers, list(range(value.type.count)))
+        mask = builder.icmp_signed("<", lanes, _splat(builder, n_, integers))
+        return builder.select(mask, value, ir.Constant(value.type, [0.0] * value.type.count))
+
+    return vector(vector, n), codegen
 
 
 @intrinsic

@@ -1,5 +1,7 @@
 """The one entry point of networks: run a block program over minibatches, to train or to predict."""
 
+import math
+
 from numba import prange
 
 from skdeep.engine.conv import (
@@ -11,6 +13,7 @@ from skdeep.engine.conv import (
     input_maps,
 )
 from skdeep.engine.dense import (
+    delta_by_z,
     dense_backward,
     dense_bias_gradient,
     dense_forward,
@@ -18,6 +21,7 @@ from skdeep.engine.dense import (
     dense_weight_gradient,
     input_rows,
 )
+from skdeep.engine.dropout import dropout_backward, dropout_forward
 from skdeep.engine.jit import (
     compiled,
     doubles,
@@ -28,50 +32,97 @@ from skdeep.engine.jit import (
     out,
     out_2d,
     part,
+    reals,
     reals_2d,
 )
 from skdeep.engine.losses import loss_and_delta
+from skdeep.engine.normalisation import (
+    batch_statistics,
+    delta_sums,
+    normalise_backward,
+    normalise_forward,
+    use_running_statistics,
+)
 from skdeep.engine.program import (
-    ALPHA,
+    BACKWARD,
     CHUNK,
+    CHUNKS_TOGETHER,
+    CLIP_NORM,
     CONVOLUTION,
+    DELTA_SUMS,
     DENSE,
     DENSE_BIAS,
     DENSE_ROWS,
+    DROPOUT,
     FLATTEN,
+    FORWARD,
+    GRADIENT_ONLY,
+    GRADIENTS,
+    GRADIENTS_AND_UPDATE,
     INPUT_DELTA_AT,
     INPUT_MAPS,
     INPUT_ROWS,
     KIND,
+    LEARNING_RATE,
+    LOSS_PARAMETER,
+    MAP_SPAN,
     N_OUTPUTS,
+    NORM_SCALE,
+    NORMALISE,
     OUT_AT,
     OUT_STRIDE,
+    PACK,
+    PHASE_KIND,
+    PHASE_START,
+    PHASE_STOP,
+    SOLVER,
+    STATISTICS,
+    STATISTICS_AT,
     TASK_KIND,
     TASK_OPERATION,
     TASK_PENALISED,
     TASK_START,
     TASK_STOP,
+    THROUGH,
+    UPDATE,
     W_AT,
 )
-from skdeep.engine.simd import lanes_of
-from skdeep.engine.updates import update_span
+from skdeep.engine.simd import lanes_of, prefetch
+from skdeep.engine.updates import finish_gradient, update_span
 
 
 @part
-def _forward(ops, tables, theta, packed, X, samples, row, spaces, rows, training):
-    """Take a chunk of samples through the network; a block of them, one to a lane, has a workspace of its own."""
+def _pack(ops, tables, theta, packed, running, rows, training, worker, n_workers):
+    """What operations need before the first sample of a batch."""
+    for i in range(len(ops)):
+        op = ops[i]
+        if op[KIND] == DENSE and training and op[INPUT_DELTA_AT] >= 0:
+            dense_transpose(op, theta, packed, worker, n_workers)
+        elif i % n_workers == worker and op[KIND] == CONVOLUTION:
+            convolution_pack(op, tables, theta, packed)
+        elif i % n_workers == worker and op[KIND] == NORMALISE and not training:
+            use_running_statistics(op, rows, running)
+
+
+@part
+def _forward(ops, tables, theta, packed, data, indices, indptr, samples, row, spaces, rows, training, seed, step):
+    """Take a chunk of samples through operations; a block of them, one to a lane, has a workspace of its own."""
     lanes, n = lanes_of(theta), len(samples)
     for i in range(len(ops)):
         op = ops[i]
         if op[KIND] == INPUT_ROWS:
-            input_rows(op, tables, X, samples, n, rows, row)
+            input_rows(op, tables, data, indices, indptr, samples, rows, row)
         elif op[KIND] == DENSE:
-            dense_forward(op, theta, rows, row, n)
+            dense_forward(op, theta, rows, row, n, training)
+        elif op[KIND] == NORMALISE:
+            normalise_forward(op, theta, rows, row, n, training)
+        elif op[KIND] == DROPOUT:
+            dropout_forward(op, rows, row, samples, seed, step)
         else:
             for first in range(0, n, lanes):
                 ws, n_samples = spaces[first // lanes], min(lanes, n - first)
                 if op[KIND] == INPUT_MAPS:
-                    input_maps(op, tables, X, samples[first:], n_samples, ws)
+                    input_maps(op, tables, data, samples[first:], n_samples, ws)
                 elif op[KIND] == CONVOLUTION:
                     convolution_forward(op, tables, ws, packed, theta, training)
                 else:
@@ -87,16 +138,25 @@ def _report(last, samples, row, rows, scores):
 
 
 @part
-def _learn(ops, tables, packed, loss, Y, samples, row, spaces, rows, partial):
-    """The loss of a chunk; deltas of all its dense layers, and gradients of the weights of its maps in `partial`."""
+def _backward(ops, start, stop, tables, theta, packed, samples, row, n_batch, spaces, rows, partial, seed, step):
+    """Deltas of operations from the last to the first, and gradients of the weights of maps in `partial`.
+
+    A normalisation is where the phases meet: its deltas are summed between its own two halves.
+    """
     lanes, n = lanes_of(rows), len(samples)
-    total = loss_and_delta(loss, ops[len(ops) - 1], rows, row, n, Y, samples)
-    for i in range(len(partial)):
-        partial[i] = 0
-    for i in range(len(ops) - 1, 0, -1):
+    if stop < len(ops):
+        normalise_backward(ops[stop], theta, rows, row, n, n_batch)
+    if start == 0:
+        for i in range(len(partial)):
+            partial[i] = 0
+    for i in range(stop - 1, max(start, 1) - 1, -1):
         op = ops[i]
         if op[KIND] == DENSE:
             dense_backward(op, rows, packed, row, n)
+        elif op[KIND] == NORMALISE:
+            delta_by_z(op, rows, row, n)
+        elif op[KIND] == DROPOUT:
+            dropout_backward(op, rows, row, samples, seed, step)
         else:
             for first in range(0, n, lanes):
                 ws = spaces[first // lanes]
@@ -104,104 +164,176 @@ def _learn(ops, tables, packed, loss, Y, samples, row, spaces, rows, partial):
                     flatten_backward(op, ws, rows, row + first, min(lanes, n - first))
                 else:
                     convolution_backward(op, tables, ws, packed, partial)
-    return total
 
 
 @part
-def _update(task, ops, theta, grad, first, second, hyper, n_updates, rows, partials, n_chunks, n_samples):
-    """Sum one task's gradient over the batch in fixed order and step its parameters."""
+def _gradient(task, ops, rows, partials, grad, at, n_chunks, n_batch):
+    """Sum one task's gradient over the batch in fixed order, to grad[at:]."""
     op, start, stop = ops[task[TASK_OPERATION]], task[TASK_START], task[TASK_STOP]
     if task[TASK_KIND] == DENSE_ROWS:
-        dense_weight_gradient(op, rows, n_samples, start, stop, grad)
-        start, stop = op[W_AT] + start * op[N_OUTPUTS], op[W_AT] + stop * op[N_OUTPUTS]
+        dense_weight_gradient(op, rows, n_batch, start, stop, grad, at)
     elif task[TASK_KIND] == DENSE_BIAS:
-        dense_bias_gradient(op, rows, n_samples, grad)
-    else:
-        for i in range(start, stop):
-            grad[i] = partials[0, i]
+        dense_bias_gradient(op, rows, n_batch, grad, at)
+    elif task[TASK_KIND] == MAP_SPAN:
+        for i in range(stop - start):
+            grad[at + i] = partials[0, start + i]
         for chunk in range(1, n_chunks):
-            for i in range(start, stop):
-                grad[i] += partials[chunk, i]
-    return update_span(theta, grad, first, second, hyper, n_updates, start, stop, task[TASK_PENALISED] != 0, n_samples)
+            for i in range(stop - start):
+                grad[at + i] += partials[chunk, start + i]
+    else:
+        which = 3 if task[TASK_KIND] == NORM_SCALE else 2
+        for i in range(stop - start):
+            grad[at + i] = rows[op[STATISTICS_AT] + which * op[OUT_STRIDE] + i]
+
+
+@part
+def _span(task, ops):
+    """The span of theta that a task updates."""
+    op, start, stop = ops[task[TASK_OPERATION]], task[TASK_START], task[TASK_STOP]
+    if task[TASK_KIND] == DENSE_ROWS:
+        return op[W_AT] + start * op[N_OUTPUTS], op[W_AT] + stop * op[N_OUTPUTS]
+    return start, stop
+
+
+@part
+def _shrink(task_squares, clip_norm):
+    """What makes the whole gradient as short as clip_norm."""
+    total = 0.0
+    for i in range(len(task_squares)):
+        total += task_squares[i]
+    return min(1.0, clip_norm / math.sqrt(total)) if total > 0 else 1.0
+
+
+@part
+def _total(numbers, n):
+    total = 0.0
+    for i in range(n):
+        total += numbers[i]
+    return total
 
 
 @compiled(parallel=True)
 def run_steps(
     ops: integers_2d,
+    phases: integers_2d,
     tables: integers,
     tasks: integers_2d,
-    X: reals_2d,
+    data: reals,
+    indices: integers,
+    indptr: integers,
     Y: reals_2d,
+    weights: reals,
     order: integers,
     batch_size: integer,
     n_parts: integer,
-    first_part: integer,
-    stop_part: integer,
+    first_turn: integer,
+    stop_turn: integer,
     loss: integer,
     hyper: doubles,
+    factors: doubles,
     n_updates: integer,
+    seed: integer,
     theta: out,
     grad: out,
+    longest_span: integer,
     first: out,
     second: out,
+    running: out,
     packed: out,
     workspaces: out_2d,
     rows: out,
     partials: out_2d,
     scores: out_2d,
     chunk_losses: doubles_out,
+    chunk_weights: doubles_out,
     task_penalties: doubles_out,
+    task_squares: doubles_out,
+    total_squares: doubles_out,
     step_losses: doubles_out,
+    step_weights: doubles_out,
     n_workers: integer,
 ):
     """Take the batches of `order` through the network: train if there are tasks, else fill `scores`.
 
-    A step has three phases: pack the weights; take each chunk of samples forward and backward; sum the
-    gradients and update, each task a span of theta. One launch does the parts first_part..stop_part, of
-    n_parts to a step: several steps of one part, or parts of a large one, half of them for the chunks.
+    A step is a sequence of phases, each of n_parts turns; one launch does the turns first_turn..stop_turn.
+    The items of a turn, chunks of samples or tasks or vectors of units, are dealt to the workers.
     """
     training = len(tasks) > 0
+    lanes, n_phases = lanes_of(theta), len(phases)
     spaces_each = len(workspaces) // n_workers
     last = ops[len(ops) - 1]
-    chunk_parts = (n_parts + 1) // 2
-    task_parts = max(n_parts - chunk_parts, 1)
-    for turn in range(first_part, stop_part):
-        step, place = turn // n_parts, turn % n_parts
+    # The workspaces of maps are made for one chunk.
+    together = 1 if ops[0, KIND] == INPUT_MAPS else CHUNKS_TOGETHER
+    for turn in range(first_turn, stop_turn):
+        step, place = turn // (n_phases * n_parts), turn % n_parts
+        phase = phases[turn // n_parts % n_phases]
+        kind, op_start, op_stop = phase[PHASE_KIND], phase[PHASE_START], phase[PHASE_STOP]
         batch = order[step * batch_size : min(len(order), (step + 1) * batch_size)]
-        n_chunks = (len(batch) + CHUNK - 1) // CHUNK
-        if place == 0 and (training or turn == first_part):
-            for worker in prange(n_workers):
-                for i in range(worker, len(ops), n_workers):
-                    if ops[i, KIND] == CONVOLUTION:
-                        convolution_pack(ops[i], tables, theta, packed)
-                    elif training and ops[i, KIND] == DENSE and ops[i, INPUT_DELTA_AT] >= 0:
-                        dense_transpose(ops[i], theta, packed)
-        if place < chunk_parts:
-            first_chunk, stop_chunk = place * n_chunks // chunk_parts, (place + 1) * n_chunks // chunk_parts
+        n_batch, n_chunks = len(batch), (len(batch) + CHUNK - 1) // CHUNK
+        t = n_updates + step + 1
+        if kind == PACK:
+            if place == 0 and (training or step == 0):
+                for worker in prange(n_workers):
+                    _pack(ops, tables, theta, packed, running, rows, training, worker, n_workers)
+        elif kind == STATISTICS or kind == DELTA_SUMS:
+            if place == 0:
+                for worker in prange(n_workers):
+                    for column in range(worker * lanes, ops[op_start, N_OUTPUTS], n_workers * lanes):
+                        if kind == STATISTICS:
+                            batch_statistics(ops[op_start], rows, running, n_batch, column)
+                        else:
+                            delta_sums(ops[op_start], rows, n_batch, column)
+        elif kind == FORWARD or kind == THROUGH or kind == BACKWARD:
+            first_chunk, stop_chunk = place * n_chunks // n_parts, (place + 1) * n_chunks // n_parts
             for worker in prange(n_workers):
                 spaces = workspaces[worker * spaces_each : (worker + 1) * spaces_each]
-                for chunk in range(first_chunk + worker, stop_chunk, n_workers):
-                    samples = batch[chunk * CHUNK : (chunk + 1) * CHUNK]
-                    _forward(ops, tables, theta, packed, X, samples, chunk * CHUNK, spaces, rows, training)
-                    if training:
-                        chunk_losses[chunk] = _learn(
-                            ops, tables, packed, loss, Y, samples, chunk * CHUNK, spaces, rows, partials[chunk]
-                        )
-                    else:
-                        _report(last, samples, chunk * CHUNK, rows, scores)
-        if training and place >= n_parts - task_parts:
-            place -= n_parts - task_parts
-            first_task, stop_task = place * len(tasks) // task_parts, (place + 1) * len(tasks) // task_parts
-            t = n_updates + step + 1
+                own_first = first_chunk + worker * (stop_chunk - first_chunk) // n_workers
+                own_stop = first_chunk + (worker + 1) * (stop_chunk - first_chunk) // n_workers
+                for chunk in range(own_first, own_stop, together):
+                    row, stop_row = chunk * CHUNK, min(own_stop, chunk + together) * CHUNK
+                    samples = batch[row:stop_row]
+                    if kind != BACKWARD:
+                        _forward(
+                            ops[op_start:op_stop], tables, theta, packed, data, indices, indptr, samples, row, spaces,
+                            rows, training, seed, t,
+                        )  # fmt: skip
+                    if kind == THROUGH and not training:
+                        _report(last, samples, row, rows, scores)
+                    if kind == THROUGH and len(Y) > 0:
+                        # One sum for each chunk, however many come together.
+                        for one in range(chunk, min(own_stop, chunk + together)):
+                            chunk_losses[one], chunk_weights[one] = loss_and_delta(
+                                loss, hyper[LOSS_PARAMETER], last, rows, one * CHUNK, Y, weights,
+                                batch[one * CHUNK : (one + 1) * CHUNK],
+                            )  # fmt: skip
+                    if training and kind != FORWARD:
+                        _backward(
+                            ops, op_start, op_stop, tables, theta, packed, samples, row, n_batch, spaces, rows,
+                            partials[chunk], seed, t,
+                        )  # fmt: skip
+        else:
+            first_task, stop_task = place * len(tasks) // n_parts, (place + 1) * len(tasks) // n_parts
+            weight, rate = _total(chunk_weights, n_chunks), hyper[LEARNING_RATE] * factors[step]
+            shrink = _shrink(task_squares, hyper[CLIP_NORM]) if kind == UPDATE else 1.0
+            # What nobody will ask for later stays in the cache.
+            in_passing = kind == GRADIENTS_AND_UPDATE and hyper[SOLVER] != GRADIENT_ONLY
             for worker in prange(n_workers):
                 for i in range(first_task + worker, stop_task, n_workers):
-                    task_penalties[i] = _update(
-                        tasks[i], ops, theta, grad, first, second, hyper, t, rows, partials, n_chunks, len(batch)
-                    )
-            if stop_task == len(tasks):
-                total, squares = 0.0, 0.0
-                for chunk in range(n_chunks):
-                    total += chunk_losses[chunk]
-                for i in range(len(tasks)):
-                    squares += task_penalties[i]
-                step_losses[step] = (total + 0.5 * hyper[ALPHA] * squares) / len(batch)
+                    start, stop = _span(tasks[i], ops)
+                    at = worker * longest_span if in_passing else start
+                    if kind != GRADIENTS:
+                        # The other cores have read what this one is about to write.
+                        for parameter in range(start, stop, lanes):
+                            prefetch(theta, parameter)
+                    if kind != UPDATE:
+                        _gradient(tasks[i], ops, rows, partials, grad, at, n_chunks, n_batch)
+                        task_penalties[i], task_squares[i] = finish_gradient(
+                            theta, grad, at, hyper, rate, start, stop, tasks[i, TASK_PENALISED] != 0, weight
+                        )
+                    if kind != GRADIENTS:
+                        update_span(theta, grad, at, first, second, hyper, rate, t, start, stop, weight, shrink)
+        if (turn + 1) % (n_phases * n_parts) == 0 and len(Y) > 0:
+            step_weights[step] = _total(chunk_weights, n_chunks)
+            step_losses[step] = _total(chunk_losses, n_chunks) / step_weights[step] + _total(task_penalties, len(tasks))
+            for i in range(len(tasks)):
+                total_squares[i] += task_squares[i]

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from skdeep.engine import program as p
-from skdeep.engine.activations import CODES
+from skdeep.engine.activations import ACTIVATIONS, CODES
 from skdeep.engine.simd import ROWS, VECS
 from skdeep.engine.target import lanes as lanes_of
-from skdeep.networks.layers import Conv2D, Dense, MaxPool2D
+from skdeep.networks.layers import BatchNorm, Conv2D, Dense, Dropout, MaxPool2D
 
 # Parameters that one task of an update takes: small enough to share among threads, large enough to pay.
-TASK_SIZE = 8192
+TASK_SIZE = 4096
+WITH_WEIGHTS = p.CONVOLUTION, p.DENSE
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,22 @@ class BlockProgram:
     Attributes
     ----------
     ops : int64 array of shape (n_operations, program.N_COLUMNS)
+    phases : int64 array of shape (n_phases, program.N_PHASE_COLUMNS)
+        What a step does, one after the other.
     tables : int64 array
     tasks : int64 array of shape (n_tasks, program.N_TASK_COLUMNS)
     workspace_size, rows_size, packed_size, n_map_parameters : int
         Lengths of the arrays that the loops need.
     work : int
         Floating-point operations of one sample, forward.
+    layer_of : dict
+        From an operation with weights to the place of its layer among those with weights.
+    longest_span : int
+        Parameters of the largest task.
     """
 
     ops: np.ndarray
+    phases: np.ndarray
     tables: np.ndarray
     tasks: np.ndarray
     workspace_size: int
@@ -42,11 +50,16 @@ class BlockProgram:
     packed_size: int
     n_map_parameters: int
     work: int
+    layer_of: dict
+    longest_span: int
 
 
-def compile_network(network, dtype, batch_size):
-    """The block program of a network for batches of up to `batch_size` samples."""
-    return _Compiler(network, np.dtype(dtype), batch_size).compile()
+def compile_network(network, dtype, batch_size, *, training=True, clipping=False):
+    """The block program of a network for batches of up to `batch_size` samples.
+
+    One for predictions has no dropout and no tasks. With `clipping`, all gradients come before the update.
+    """
+    return _Compiler(network, np.dtype(dtype), batch_size, training).compile(clipping)
 
 
 def _round_up(n, multiple):
@@ -54,14 +67,14 @@ def _round_up(n, multiple):
 
 
 class _Compiler:
-    def __init__(self, network, dtype, batch_size):
-        self.network, self.lanes = network, lanes_of(dtype)
+    def __init__(self, network, dtype, batch_size, training):
+        self.network, self.lanes, self.training = network, lanes_of(dtype), training
         self.n_rows = _round_up(batch_size, p.CHUNK)
         self.ops, self.tables, self.tasks, self.n_table = [], [], [], 0
         self.workspace_size, self.rows_size, self.packed_size = p.SCRATCH * self.lanes, 0, 0
-        self.n_map_parameters, self.work = 0, 0
+        self.n_map_parameters, self.work, self.longest_span = 0, 0, TASK_SIZE
 
-    def compile(self):
+    def compile(self, clipping):
         maps = [bound for bound in self.network.bound if isinstance(bound.layer, Conv2D)]
         if maps:
             stages = [_Stage(bound, self._pool_after(bound)) for bound in maps]
@@ -75,21 +88,44 @@ class _Compiler:
         for bound in self.network.bound:
             if isinstance(bound.layer, Dense):
                 rows_at, delta_at, stride = self._dense(bound, rows_at, delta_at, stride)
+            elif isinstance(bound.layer, BatchNorm):
+                rows_at, delta_at = self._normalisation(bound, rows_at, delta_at, stride)
+            elif isinstance(bound.layer, Dropout) and self.training:
+                rows_at, delta_at = self._dropout(bound, rows_at, delta_at, stride)
         return BlockProgram(
             np.array(self.ops, np.int64),
+            np.array(self._phases(clipping), np.int64),
             np.concatenate([*self.tables, np.zeros(1, np.int64)]),
-            np.array(self.tasks, np.int64),
+            np.array(self.tasks, np.int64).reshape(-1, p.N_TASK_COLUMNS),
             self.workspace_size,
             self.rows_size,
             # The loops read whole vectors, a register tile of them at the most.
             self.packed_size + VECS * self.lanes,
             self.n_map_parameters,
             self.work,
+            {op: place for place, op in enumerate(i for i, op in enumerate(self.ops) if op[p.KIND] in WITH_WEIGHTS)},
+            self.longest_span,
         )
 
     def _pool_after(self, bound):
         following = self.network.bound[self.network.bound.index(bound) + 1]
         return following if isinstance(following.layer, MaxPool2D) else None
+
+    def _phases(self, clipping):
+        """A step goes forward and backward in one piece, but where a normalisation needs all samples at once."""
+        n = len(self.ops)
+        meetings = [i for i, op in enumerate(self.ops) if op[p.KIND] == p.NORMALISE] if self.training else []
+        starts, stops = [0, *meetings], [*meetings, n]
+        phases = [(p.PACK, 0, n)]
+        for start, stop in zip(starts[:-1], stops[:-1], strict=True):
+            phases += [(p.FORWARD, start, stop), (p.STATISTICS, stop, stop + 1)]
+        phases.append((p.THROUGH, starts[-1], n))
+        for start, stop in reversed(list(zip(starts[:-1], stops[:-1], strict=True))):
+            phases += [(p.DELTA_SUMS, stop, stop + 1), (p.BACKWARD, start, stop)]
+        if self.training:
+            kinds = (p.GRADIENTS, p.UPDATE) if clipping else (p.GRADIENTS_AND_UPDATE,)
+            phases += [(kind, 0, n) for kind in kinds]
+        return phases
 
     # ------------------------------------------------------------------------------- memory
 
@@ -110,8 +146,11 @@ class _Compiler:
         return self.workspace_size - n_vectors * self.lanes
 
     def _rows(self, width):
-        """Offset and stride of one row of `width` units for each sample of the batch."""
-        stride = _round_up(width, self.lanes)
+        """Offset and stride of one row of `width` units for each sample of the batch.
+
+        An odd number of vectors, so that a column of rows does not fall on few sets of a cache.
+        """
+        stride = (-(-width // self.lanes) | 1) * self.lanes
         self.rows_size += stride * self.n_rows
         return self.rows_size - stride * self.n_rows, stride
 
@@ -242,14 +281,59 @@ class _Compiler:
             DELTA_AT=out_delta_at,
             INPUT_DELTA_AT=delta_at,
             BACK_PACKED_AT=self._packed(n_out * stride) if delta_at >= 0 else -1,
+            SLOPE_AT=self._slopes(bound.layer, n_out),
         )
         operation = len(self.ops) - 1
         n_inputs = _round_up(max(1, TASK_SIZE // n_out), ROWS)
         for start in range(0, n_in, n_inputs):
             self.tasks.append([p.DENSE_ROWS, operation, start, min(start + n_inputs, n_in), 1])
+        self.longest_span = max(self.longest_span, n_inputs * n_out)
         self.tasks.append([p.DENSE_BIAS, operation, bound.bias.start, bound.bias.stop, 0])
         self.work += 2 * n_in * n_out
         return out_at, out_delta_at, out_stride
+
+    def _slopes(self, layer, width):
+        return -1 if ACTIVATIONS[layer.activation].monotone else self._rows(width)[0]
+
+    def _normalisation(self, bound, rows_at, delta_at, stride):
+        (width,) = bound.output_shape
+        out_at, out_delta_at, centred_at = (self._rows(width)[0] for _ in range(3))
+        self.rows_size += 4 * stride
+        self._add(
+            KIND=p.NORMALISE,
+            ACTIVATION=CODES[bound.layer.activation],
+            W_AT=bound.weights.start,
+            B_AT=bound.bias.start,
+            N_OUTPUTS=width,
+            IN_AT=rows_at,
+            OUT_AT=out_at,
+            OUT_STRIDE=stride,
+            DELTA_AT=out_delta_at,
+            INPUT_DELTA_AT=delta_at,
+            SLOPE_AT=self._slopes(bound.layer, width),
+            CENTRED_AT=centred_at,
+            STATISTICS_AT=self.rows_size - 4 * stride,
+            RUNNING_AT=bound.statistics.start,
+        )
+        operation = len(self.ops) - 1
+        self.tasks.append([p.NORM_SCALE, operation, bound.weights.start, bound.weights.stop, 0])
+        self.tasks.append([p.NORM_SHIFT, operation, bound.bias.start, bound.bias.stop, 0])
+        return out_at, out_delta_at
+
+    def _dropout(self, bound, rows_at, delta_at, stride):
+        (width,) = bound.output_shape
+        out_at, out_delta_at = (self._rows(width)[0] for _ in range(2))
+        self._add(
+            KIND=p.DROPOUT,
+            N_INPUTS=width,
+            IN_AT=rows_at,
+            OUT_AT=out_at,
+            OUT_STRIDE=stride,
+            DELTA_AT=out_delta_at,
+            INPUT_DELTA_AT=delta_at,
+            DROPPED=round(bound.layer.rate * 2**32),
+        )
+        return out_at, out_delta_at
 
 
 def _group(n_channels):

@@ -6,7 +6,7 @@ A layer knows no arrays. `output_shape` is where a layer that does not fit its i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -17,6 +17,8 @@ from skdeep.engine.activations import ACTIVATIONS
 _COUNT = Interval(Integral, 1, None, closed="left")
 _PAIR = [_COUNT, "array-like"]
 _ACTIVATION = [StrOptions(set(ACTIVATIONS))]
+# A pool commutes with these, and is taken before them.
+MONOTONE = [name for name, activation in ACTIVATIONS.items() if activation.monotone]
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Conv2D(Layer):
         Steps between the windows.
     padding : {"same", "valid"}, int or (int, int), default="same"
         Zeros around the map: none, as many on each side, or as many as give one output for each step.
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+    activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "softplus"}, default="relu"
         Applied to the output.
 
     Examples
@@ -127,7 +129,7 @@ class Conv2D(Layer):
         "kernel_size": _PAIR,
         "stride": _PAIR,
         "padding": [StrOptions({"same", "valid"}), Interval(Integral, 0, None, closed="left"), "array-like"],
-        "activation": _ACTIVATION,
+        "activation": [StrOptions(set(MONOTONE))],
     }
 
     def __init__(self, filters, kernel_size=5, *, stride=1, padding="same", activation="relu"):
@@ -192,7 +194,8 @@ class Dense(Layer):
     ----------
     units : int
         Outputs.
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+    activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus"}, \
+            default="relu"
         The function f.
 
     Examples
@@ -216,3 +219,65 @@ class Dense(Layer):
         for length in input_shape:
             fan_in *= length
         return ParameterShapes((fan_in, self.units), (self.units,), fan_in, self.units)
+
+
+class BatchNorm(Layer):
+    """Batch normalisation of units, z' = scale (z - mean) / sqrt(var + 1e-5) + shift, then the activation.
+
+    Mean and variance are the batch's in training, whatever the samples' weights; in predictions they are
+    running averages, to which a batch adds a tenth (Ioffe & Szegedy, 2015).
+
+    Parameters
+    ----------
+    activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus"}, \
+            default="identity"
+        Applied to the normalised numbers.
+
+    Examples
+    --------
+    >>> from skdeep.networks import BatchNorm
+    >>> BatchNorm().output_shape((10,))
+    (10,)
+    """
+
+    _parameter_constraints = {"activation": _ACTIVATION}
+
+    def __init__(self, *, activation="identity"):
+        self.activation = activation
+
+    def output_shape(self, input_shape):
+        return _units(self, input_shape)
+
+    def parameter_shapes(self, input_shape):
+        shape = _units(self, input_shape)
+        return ParameterShapes(shape, shape, *shape, *shape)
+
+
+class Dropout(Layer):
+    """In training, zeros with probability `rate`, and what is kept is divided by 1 - rate (Srivastava et al., 2014).
+
+    Parameters
+    ----------
+    rate : float, default=0.5
+        In [0, 1).
+
+    Examples
+    --------
+    >>> from skdeep.networks import Dropout
+    >>> Dropout(0.2).output_shape((10,))
+    (10,)
+    """
+
+    _parameter_constraints = {"rate": [Interval(Real, 0, 1, closed="left")]}
+
+    def __init__(self, rate=0.5):
+        self.rate = rate
+
+    def output_shape(self, input_shape):
+        return _units(self, input_shape)
+
+
+def _units(layer, input_shape):
+    if len(input_shape) != 1:
+        raise ValueError(f"{layer!r} needs units, its input has shape {input_shape}: let it follow a Dense layer.")
+    return tuple(input_shape)

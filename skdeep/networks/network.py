@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skdeep.networks.layers import Conv2D, Dense, MaxPool2D
+from skdeep.networks.layers import BatchNorm, Conv2D, Dense, MaxPool2D
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class BoundLayer:
     output_shape: tuple[int, ...]
     weights: Slot | None
     bias: Slot | None
+    statistics: Slot | None = None  # where its running means and variances lie, in a vector of their own
 
 
 class Network:
@@ -53,11 +54,13 @@ class Network:
     bound : list of BoundLayer
     n_parameters : int
         Length of theta, which holds weights then bias, layer by layer.
+    n_statistics : int
+        Length of the vector of running statistics.
     """
 
     def __init__(self, layers, input_shape, data_format="NHWC"):
         self.input_shape, self.data_format = tuple(input_shape), data_format
-        self.bound, self.n_parameters = [], 0
+        self.bound, self.n_parameters, self.n_statistics = [], 0, 0
         shape = self.input_shape
         for layer in layers:
             self._check(layer)
@@ -65,9 +68,13 @@ class Network:
             slots = [None, None]
             if parameters is not None:
                 slots = [self._slot(each, parameters) for each in (parameters.weights, parameters.bias)]
-            self.bound.append(BoundLayer(layer, shape, output_shape, *slots))
+            statistics = None
+            if isinstance(layer, BatchNorm):
+                statistics = Slot(self.n_statistics, (2, *shape), *shape, *shape)
+                self.n_statistics = statistics.stop
+            self.bound.append(BoundLayer(layer, shape, output_shape, *slots, statistics))
             shape = output_shape
-        if not self.bound or not isinstance(self.bound[-1].layer, Dense):
+        if len(shape) != 1 or not self.with_weights:
             raise ValueError("The last layer of a network must be Dense, its units the outputs.")
         self.n_outputs = shape[0]
 
@@ -76,6 +83,8 @@ class Network:
         previous = self.bound[-1].layer if self.bound else None
         if isinstance(layer, MaxPool2D) and not isinstance(previous, Conv2D):
             raise ValueError(f"{layer!r} must follow a Conv2D, which it is fused with; here it follows {previous!r}.")
+        if isinstance(layer, BatchNorm) and any(isinstance(bound.layer, Conv2D) for bound in self.bound):
+            raise ValueError(f"{layer!r} cannot yet stand behind a Conv2D.")
         if isinstance(layer, Conv2D) and isinstance(previous, Dense):
             raise ValueError(f"{layer!r} needs maps and cannot follow {previous!r}.")
 
@@ -85,21 +94,42 @@ class Network:
         return slot
 
     @property
-    def with_parameters(self):
-        return [bound for bound in self.bound if bound.weights is not None]
+    def with_weights(self):
+        """The layers that connect units to units."""
+        return [bound for bound in self.bound if isinstance(bound.layer, Conv2D | Dense)]
 
     def initialise(self, initialiser, rng, dtype):
-        """Draw theta, weights then bias of each layer in turn."""
-        theta = np.empty(self.n_parameters, dtype)
-        for bound in self.with_parameters:
+        """Draw theta, weights then bias of each layer in turn; normalisations begin as the identity.
+
+        `initialiser` is one for all layers, or a list of one for each that has weights.
+        """
+        theta = np.zeros(self.n_parameters, dtype)
+        for bound in self.bound:
+            if isinstance(bound.layer, BatchNorm):
+                bound.weights.view(theta)[...] = 1
+        layers = self.with_weights
+        initialisers = initialiser if isinstance(initialiser, list) else [initialiser] * len(layers)
+        for bound, draw in zip(layers, initialisers, strict=True):
             for slot in (bound.weights, bound.bias):
-                slot.view(theta)[...] = initialiser(rng, slot.shape, slot.fan_in, slot.fan_out, dtype)
+                slot.view(theta)[...] = draw(rng, slot.shape, slot.fan_in, slot.fan_out, dtype)
         return theta
+
+    def initial_statistics(self, dtype):
+        """Running means of zero and variances of one."""
+        statistics = np.zeros(self.n_statistics, dtype)
+        for bound in self.bound:
+            if bound.statistics is not None:
+                bound.statistics.view(statistics)[1] = 1
+        return statistics
+
+    def up_to(self, n_layers):
+        """The network of the first layers, whose parameters are the first of theta."""
+        return Network([bound.layer for bound in self.bound[:n_layers]], self.input_shape, self.data_format)
 
     def coefs(self, theta):
         """Views of theta: the weights of the layers that have any."""
-        return [bound.weights.view(theta) for bound in self.with_parameters]
+        return [bound.weights.view(theta) for bound in self.with_weights]
 
     def intercepts(self, theta):
         """Views of theta: their biases."""
-        return [bound.bias.view(theta) for bound in self.with_parameters]
+        return [bound.bias.view(theta) for bound in self.with_weights]

@@ -1,6 +1,9 @@
 """A block program with its memory: what trains and predicts."""
 
+from dataclasses import dataclass
+
 import numpy as np
+from scipy import sparse
 
 from skdeep.engine import program as p
 from skdeep.engine import threads
@@ -13,7 +16,27 @@ from skdeep.networks.compiler import compile_network
 PREDICTION_BATCH = 1024
 # Operations from which a step is cut into parts, so that no launch lasts long; a core does some 10^11 a second.
 LARGE_STEP = 2_000_000_000
-_NOTHING = np.zeros((0, p.N_TASK_COLUMNS), np.int64)
+# Bytes of a cache line.
+LINE = 64
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a pass over the data leaves behind.
+
+    Attributes
+    ----------
+    losses : float64 array
+        Penalised mean loss of each batch, before its step.
+    weights : float64 array
+        Sum of the samples' weights of each batch.
+    squares : float64 array
+        For each layer with weights, the squared norm of its gradient, summed over the batches.
+    """
+
+    losses: np.ndarray
+    weights: np.ndarray
+    squares: np.ndarray
 
 
 class Run:
@@ -27,100 +50,155 @@ class Run:
     batch_size : int
     training : bool, default=True
         Whether there is memory for gradients and for the state of an optimiser.
+    statistics : array of shape (n_statistics,) or None, default=None
+        Running statistics of normalisations, copied; None for a start from nothing.
+    clipping : bool, default=False
+        Whether the optimiser will limit the norm of the gradient.
 
     Attributes
     ----------
     theta, grad : arrays of shape (n_parameters,)
-        The parameters, and the gradient of the last step.
+        The parameters, and the gradient of the last step if there is no optimiser, or one that is clipping.
+    first, second : arrays of shape (n_parameters,)
+        The optimiser's memory: velocity, or running means of the gradient and of its square.
+    n_updates : int
+        Steps that the memory is made of.
+    statistics : array of shape (n_statistics,)
     """
 
-    def __init__(self, network, theta, batch_size, *, training=True):
-        self.program = compile_network(network, theta.dtype, batch_size)
-        self.batch_size, self.dtype = batch_size, theta.dtype
+    def __init__(self, network, theta, batch_size, *, training=True, statistics=None, clipping=False):
+        dtype, n = theta.dtype, theta.size
+        self.network, self.batch_size, self.dtype = network, batch_size, dtype
+        self.program = compile_network(network, dtype, batch_size, training=training, clipping=clipping)
         # The loops read whole vectors, up to a register tile beyond the last parameter.
-        self._padded = np.concatenate([theta, np.zeros(VECS * lanes(theta.dtype), theta.dtype)])
-        n = self._padded.size if training else 1
-        self._grad, self._first, self._second = (np.zeros(n, theta.dtype) for _ in range(3))
-        self.theta, self.grad = self._padded[: theta.size], self._grad[: theta.size]
+        padded = n + VECS * lanes(dtype)
+        self._theta = _aligned_zeros(padded, dtype)
+        self._first, self._second = (_aligned_zeros(padded if training else 1, dtype) for _ in range(2))
+        self._grad = _aligned_zeros(padded if training else 1, dtype)
+        self.theta, self.first, self.second = (array[:n] for array in (self._theta, self._first, self._second))
+        self.theta[...] = theta
+        self.statistics = network.initial_statistics(dtype) if statistics is None else statistics.astype(dtype)
         self.n_updates = 0
-        n_chunks = -(-batch_size // p.CHUNK)
-        self._tasks = self.program.tasks if training else _NOTHING
+        self._tasks = self.program.tasks if training else self.program.tasks[:0]
         self._work = self.program.work * batch_size * (3 if training else 1)
-        self._packed = np.zeros(self.program.packed_size, theta.dtype)
-        self._rows = np.zeros(self.program.rows_size, theta.dtype)
-        self._partials = np.zeros((n_chunks, self.program.n_map_parameters if training else 0), theta.dtype)
-        self._chunk_losses, self._task_penalties = np.zeros(n_chunks), np.zeros(len(self._tasks))
+        self._packed = _aligned_zeros(self.program.packed_size, dtype)
+        self._rows = _aligned_zeros(self.program.rows_size, dtype)
+        n_chunks = -(-batch_size // p.CHUNK)
+        self._partials = np.zeros((n_chunks, self.program.n_map_parameters if training else 0), dtype)
+        self._chunk_losses, self._chunk_weights = np.zeros((2, n_chunks))
+        self._task_penalties, self._task_squares, self._total_squares = np.zeros((3, len(self._tasks)))
         self._workspaces = {}
 
-    def train(self, X, Y, order, loss, hyper):
-        """One pass over `order` in batches; the penalised mean loss of each batch before its step.
+    def set_parameters(self, theta, statistics):
+        """Take over what another run has learned."""
+        self.theta[...], self.statistics[...] = theta, statistics
+
+    @property
+    def grad(self):
+        return self._grad[: self.theta.size]
+
+    def train(self, X, Y, order, loss, hyper, *, weights=None, factors=None, seed=0):
+        """One pass over `order` in batches.
 
         Parameters
         ----------
-        X : array of shape (n_samples, n_features), C-contiguous, of theta's dtype
-        Y : array of shape (n_samples, n_outputs), likewise
+        X : array of shape (n_samples, n_features), C-contiguous, of theta's dtype, or such a CSR matrix
+        Y : array of shape (n_samples, n_outputs), C-contiguous, of theta's dtype
         order : int64 array
             The samples, in the order in which batches take them.
         loss : int
             A loss code of `skdeep.engine.program`.
         hyper : float64 array of shape (N_HYPERPARAMETERS,)
             The optimiser's numbers.
+        weights : array of shape (n_samples,) or None, default=None
+            The samples' weights, positive, of theta's dtype; None for ones.
+        factors : float64 array or None, default=None
+            What the learning rate is multiplied with in each step; None for ones.
+        seed : int, default=0
+            Of the masks of dropout.
 
         Returns
         -------
-        losses : float64 array, one for each batch
+        Steps
         """
-        n_steps = -(-len(order) // self.batch_size)
-        losses = np.zeros(n_steps)
-        self._launch(X, Y, order, n_steps, loss, hyper, np.zeros((0, 0), self.dtype), losses)
+        n_steps = self._n_steps(len(order))
+        factors = np.ones(n_steps) if factors is None else factors
+        self._total_squares[:] = 0
+        steps = self._launch(X, Y, weights, order, loss, hyper, factors, seed, np.zeros((0, 0), self.dtype))
         self.n_updates += n_steps
-        return losses
+        return steps
 
     def predict(self, X):
         """The outputs of the last layer, array of shape (n_samples, n_outputs)."""
-        n_steps = -(-len(X) // self.batch_size)
-        scores = np.empty((len(X), self.program.ops[-1, p.N_OUTPUTS]), self.dtype)
-        no_targets = np.zeros((0, 0), self.dtype)
-        self._launch(X, no_targets, np.arange(len(X)), n_steps, 0, np.zeros(p.N_HYPERPARAMETERS), scores, np.zeros(0))
-        return scores
+        return self.evaluate(X, np.zeros((0, 0), self.dtype), 0, np.zeros(p.N_HYPERPARAMETERS))[0]
 
-    def _launch(self, X, Y, order, n_steps, loss, hyper, scores, losses):
+    def evaluate(self, X, Y, loss, hyper, *, weights=None):
+        """The outputs of the last layer, and the mean loss without penalties."""
+        n_samples = X.shape[0]
+        scores = np.empty((n_samples, self.network.n_outputs), self.dtype)
+        factors = np.ones(self._n_steps(n_samples))
+        steps = self._launch(X, Y, weights, np.arange(n_samples), loss, hyper, factors, 0, scores)
+        return scores, float(steps.losses @ steps.weights / steps.weights.sum()) if len(Y) else np.nan
+
+    def _n_steps(self, n_samples):
+        return -(-n_samples // self.batch_size)
+
+    def _launch(self, X, Y, weights, order, loss, hyper, factors, seed, scores):
         n_workers = threads.n_workers(self._work)
-        # A part has two chunks for each worker, so that none waits.
-        chunk_parts = min(self._work // LARGE_STEP, len(self._chunk_losses) // (2 * n_workers))
-        n_parts = 2 * chunk_parts if chunk_parts > 1 else 1
-        for start, stop in threads.launches(n_steps * n_parts):
-            self._launch_parts(X, Y, order, n_parts, start, stop, loss, hyper, scores, losses, n_workers)
-
-    def _launch_parts(self, X, Y, order, n_parts, start, stop, loss, hyper, scores, losses, n_workers):
-        run_steps(
-            self.program.ops,
-            self.program.tables,
-            self._tasks,
-            X,
-            Y,
-            order,
-            self.batch_size,
-            n_parts,
-            start,
-            stop,
-            loss,
-            hyper,
-            self.n_updates,
-            self._padded,
-            self._grad,
-            self._first,
-            self._second,
-            self._packed,
-            self._workspace(n_workers),
-            self._rows,
-            self._partials,
-            scores,
-            self._chunk_losses,
-            self._task_penalties,
-            losses,
-            n_workers,
-        )
+        # A turn has two chunks for each worker, so that none waits.
+        n_parts = max(1, min(self._work // LARGE_STEP, len(self._chunk_losses) // (2 * n_workers)))
+        # The gradient of a step, or of one task of each worker.
+        longest_span = -(-self.program.longest_span // LINE) * LINE
+        if len(self._tasks) and self._grad.size < n_workers * longest_span:
+            self._grad = _aligned_zeros(n_workers * longest_span, self.dtype)
+        data, indices, indptr = _rows_of(X)
+        weights = np.ones(X.shape[0], self.dtype) if weights is None else weights
+        steps = Steps(np.zeros(len(factors)), np.zeros(len(factors)), np.zeros(len(self.network.with_weights)))
+        for start, stop in threads.launches(len(factors) * len(self.program.phases) * n_parts):
+            run_steps(
+                self.program.ops,
+                self.program.phases,
+                self.program.tables,
+                self._tasks,
+                data,
+                indices,
+                indptr,
+                Y,
+                weights,
+                order,
+                self.batch_size,
+                n_parts,
+                start,
+                stop,
+                loss,
+                hyper,
+                factors,
+                self.n_updates,
+                seed,
+                self._theta,
+                self._grad,
+                longest_span,
+                self._first,
+                self._second,
+                self.statistics,
+                self._packed,
+                self._workspace(n_workers),
+                self._rows,
+                self._partials,
+                scores,
+                self._chunk_losses,
+                self._chunk_weights,
+                self._task_penalties,
+                self._task_squares,
+                self._total_squares,
+                steps.losses,
+                steps.weights,
+                n_workers,
+            )
+        for task, squares in zip(self._tasks, self._total_squares, strict=True):
+            if task[p.TASK_KIND] in (p.DENSE_ROWS, p.MAP_SPAN) and task[p.TASK_PENALISED]:
+                steps.squares[self.program.layer_of[task[p.TASK_OPERATION]]] += squares
+        return steps
 
     def _workspace(self, n_workers):
         """Planes for the blocks of one chunk, for each worker; their frames of zeros are never written."""
@@ -128,3 +206,19 @@ class Run:
             n_blocks = max(1, p.CHUNK // lanes(self.dtype))
             self._workspaces[n_workers] = np.zeros((n_workers * n_blocks, self.program.workspace_size), self.dtype)
         return self._workspaces[n_workers]
+
+
+def _aligned_zeros(n, dtype):
+    """Zeros that begin with a cache line, so that whole vectors do not lie across two."""
+    itemsize = np.dtype(dtype).itemsize
+    memory = np.zeros(n * itemsize + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + n * itemsize].view(dtype)
+
+
+def _rows_of(X):
+    """The numbers of X, and where they stand: column indices and row pointers, none of a dense X."""
+    if sparse.issparse(X):
+        return X.data, X.indices.astype(np.int64, copy=False), X.indptr.astype(np.int64, copy=False)
+    none = np.zeros(0, np.int64)
+    return X.reshape(-1), none, none

@@ -1,22 +1,38 @@
 """What all estimators of networks share: fit is validate, encode, compile, run, store."""
 
+import copy
+import warnings
+from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdeep._sklearn import Interval, StrOptions, fitting, float_dtypes
+from skdeep._sklearn import Interval, Options, StrOptions, fitting, float_dtypes, sample_weights
 from skdeep.engine.activations import ACTIVATIONS
 from skdeep.networks.initialisers import INITIALISERS, xavier_uniform
 from skdeep.networks.layers import Dense
 from skdeep.networks.network import Network
 from skdeep.networks.run import PREDICTION_BATCH, Run
-from skdeep.training.epochs import train
-from skdeep.training.optimisers import SGD, Adam
+from skdeep.networks.summary import summary
+from skdeep.training.epochs import Data, History, Plan, Validation, train
+from skdeep.training.lbfgs import minimise
+from skdeep.training.optimisers import SGD, Adam, Objective, RMSprop
+from skdeep.training.schedules import SCHEDULES
+
+STOCHASTIC = {"sgd", "adam", "adamw", "rmsprop"}
+_SHARE = Interval(Real, 0, 1, closed="left")
+_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_COUNT = Interval(Integral, 1, None, closed="left")
 
 
 def layer_sizes(value, name):
@@ -27,44 +43,90 @@ def layer_sizes(value, name):
     return [int(size) for size in sizes]
 
 
+def for_each_layer(value, n, name):
+    """A list of n values from one for all layers or a sequence of one for each."""
+    if isinstance(value, str) or np.ndim(value) == 0:
+        return [value] * n
+    if len(value) != n:
+        raise ValueError(f"{name}={value!r} must be one value, or one for each of the {n} hidden layers.")
+    return list(value)
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """The optimiser's memory, with which a training goes on."""
+
+    solver: str
+    learning_rate: float
+    first: np.ndarray
+    second: np.ndarray
+    n_updates: int
+
+
 class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
     """Parameters of training, and the five steps of fit.
 
-    A subclass gives `_encode` (targets), `_hidden_layers` (the description) and, where X is no table,
-    `_rows`.
+    A subclass gives its outputs (`_outputs_for` and what goes with it), `_hidden_layers` (the description)
+    and, where X is no table, `_rows`.
     """
 
     _parameter_constraints = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "solver": [StrOptions({"sgd", "adam"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", _COUNT],
+        "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
+        "solver": [StrOptions(STOCHASTIC | {"lbfgs"})],
+        "alpha": [_NOT_NEGATIVE],
+        "batch_size": [StrOptions({"auto"}), _COUNT],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [_POSITIVE],
+        "power_t": [_NOT_NEGATIVE],
+        "max_iter": [_COUNT],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "tol": [_NOT_NEGATIVE],
         "verbose": ["verbose"],
+        "warm_start": ["boolean"],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [_SHARE],
+        "beta_1": [_SHARE],
+        "beta_2": [_SHARE],
+        "epsilon": [_POSITIVE],
+        "n_iter_no_change": [_COUNT, Options(Real, {np.inf})],
+        "max_fun": [_COUNT],
         "weight_init": [StrOptions(set(INITIALISERS))],
+        "lr_schedule": [StrOptions(set(SCHEDULES)), callable, None],
+        "dropout": [_SHARE, "array-like"],
+        "weight_decay": [_NOT_NEGATIVE],
+        "l1": [_NOT_NEGATIVE],
+        "clip_norm": [_POSITIVE, None],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "restore_best": ["boolean"],
     }
+    # Whether the last of max_iter epochs is a warning's worth.
+    _expects_convergence = False
+    _x_checks = {}
+
+    def _store(self, parameters):
+        """Store what __init__ was called with, its locals()."""
+        vars(self).update((name, parameters[name]) for name in self._get_param_names())
 
     @fitting
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train the network.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Converted to float64 unless it is float32, in which case all is float32.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels or values.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            At least 0; a sample of weight 0 is as good as absent.
+        X_val, y_val : array-likes as X and y, or None, default=None
+            Data to validate on after each epoch. With `early_stopping` they take the place of a part of X.
+        sample_weight_val : array-like of shape (n_validation_samples,) or None, default=None
+            Weights of the validation data.
 
         Returns
         -------
@@ -75,98 +137,269 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         ValueError
             If the input does not fit, or if training diverges; the estimator is then as before.
         """
-        X, y, shape = self._validate(X, y)
-        targets = self._encode(y, X.dtype)
-        output = Dense(targets.Y.shape[1], activation=targets.activation)
-        network = Network([*self._hidden_layers(shape), output], shape, getattr(self, "data_format", "NHWC"))
-        learned = self._train(network, X, y, targets)
-        vars(self).update(learned)
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+
+    def _fit(self, X, y, sample_weight, held_out=(None, None, None), *, known=None, incremental=False):
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        goes_on = hasattr(self, "theta_") and (self.warm_start or incremental)
+        X, y, shape = self._validate(X, y, reset=not goes_on)
+        if goes_on:
+            known = self._outputs.binarizer
+        outputs, y = self._outputs_for(y, known)
+        if known is not None:
+            self._check_classes(y, outputs, exactly=self.warm_start and not incremental)
+        rng = check_random_state(self.random_state)
+        network = Network(
+            [*self._hidden_layers(shape), Dense(outputs.n_outputs, activation=outputs.activation)],
+            shape,
+            getattr(self, "data_format", "NHWC"),
+        )
+        if goes_on:
+            theta, statistics = self._continued(network, X.dtype)
+        else:
+            theta, statistics = network.initialise(self._initialisers(network), rng, X.dtype), None
+        data, validation = self._split(X, y, sample_weight, held_out, outputs, rng)
+        run = Run(
+            network,
+            theta,
+            self._batch_size(data.X.shape[0]),
+            statistics=statistics,
+            clipping=self.clip_norm is not None,
+        )
+        history = self._history_to_go_on(run, goes_on, incremental)
+        learned = partial(self._learned, network, run, outputs, history, validation is not None)
+        plan = self._plan(outputs, rng, 1 if incremental else self.max_iter)
+        tasks = _Tasks(self, X, y, sample_weight, learned, plan.max_iter)
+        self._train(run, data, plan, history, rng, tasks, validation, learned, incremental)
+        vars(self).update(learned())
         return self
 
-    def _validate(self, X, y):
+    # -------------------------------------------------------------------------------------- data
+
+    def _validate(self, X, y, *, reset):
         """Arrays from the user's data, and the shape of one sample."""
-        X, y = validate_data(self, X, y, dtype=float_dtypes(X), order="C", **self._y_checks)
-        return X, y, (X.shape[1],)
+        checks = self._x_checks | self._y_checks
+        X, y = validate_data(self, X, y, dtype=float_dtypes(X), order="C", reset=reset, **checks)
+        return X.tocsr() if sparse.issparse(X) else X, y, (X.shape[1],)
 
-    def _train(self, network, X, y, targets):
-        """Run the epochs; the learned attributes as a dict."""
-        rng = check_random_state(self.random_state)
-        theta = network.initialise(self._initialiser(), rng, X.dtype)
-        run = Run(network, theta, self._batch_size(len(X)))
-        reports = self._init_callback_context(max_subtasks=self.max_iter)
-        reports.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        learned = partial(self._learned, network, run, targets)
+    def _rows(self, X):
+        X = validate_data(self, X, dtype=float_dtypes(X), order="C", reset=False, **self._x_checks)
+        return X.tocsr() if sparse.issparse(X) else X
 
-        def begin_epoch():
-            epoch = reports.subcontext(task_name="epoch")
-            epoch.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            return partial(end_epoch, epoch)
-
-        def end_epoch(epoch, history):
-            if self.verbose:
-                print(f"Iteration {len(history.loss_curve)}, loss = {history.loss_curve[-1]:.8f}")
-            return epoch.call_on_fit_task_end(
-                estimator=self, X=X, y=y, reconstruction_attributes=lambda: learned(history)
+    def _split(self, X, y, sample_weight, held_out, outputs, rng):
+        """What to train on, and what to validate on if anything."""
+        data = self._data(X, y, sample_weight, outputs)
+        X_val, y_val, weights_val = held_out
+        if X_val is not None:
+            if y_val is None:
+                raise ValueError("X_val needs y_val.")
+            X_val, y_val, _ = self._validate(X_val, y_val, reset=False)
+            _, y_val = self._outputs_for(y_val, outputs.binarizer)
+            self._check_classes(y_val, outputs, exactly=False)
+            return data, self._validation(X_val, y_val, sample_weights(weights_val, X_val), outputs)
+        if not self.early_stopping or self.solver == "lbfgs":
+            return data, None
+        kept = slice(None) if sample_weight is None else np.flatnonzero(sample_weights(sample_weight, X))
+        X, y = X[kept], y[kept]
+        train, test = train_test_split(
+            np.arange(X.shape[0]),
+            random_state=rng,
+            test_size=self.validation_fraction,
+            stratify=outputs.strata(data.Y),
+        )
+        if len(test) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
+        weights = None if sample_weight is None else np.asarray(sample_weight)[kept][test]
+        validation = self._validation(X[test], y[test], sample_weights(weights, X[test]), outputs)
+        return Data(X[train], data.Y[train], None if data.weights is None else data.weights[train]), validation
 
-        history = train(
-            run,
-            X,
-            targets.Y,
-            targets.loss,
-            self._optimiser().hyperparameters(self.alpha),
-            max_iter=self.max_iter,
-            in_random_order=self.shuffle,
-            rng=rng,
+    def _data(self, X, y, sample_weight, outputs):
+        """Samples of positive weight."""
+        weights, by_class = sample_weights(sample_weight, X), self._class_weights(y)
+        if by_class is not None:
+            weights = sample_weights(by_class if weights is None else weights * by_class, X)
+        Y = outputs.encode(y, X.dtype)
+        if weights is not None and not weights.all():
+            kept = np.flatnonzero(weights)
+            X, Y, weights = X[kept], Y[kept], weights[kept]
+        return Data(X, Y, weights)
+
+    def _validation(self, X, y, weights, outputs):
+        """Held-out data with the function that scores the outputs of a network on it."""
+        scorer = None if self.scoring is None else check_scoring(self, scoring=self.scoring)
+        kwargs = {} if weights is None else {"sample_weight": weights}
+
+        def score(scores, learned):
+            if scorer is None:
+                return outputs.default_metric(y, outputs.predict(scores), **kwargs)
+            fitted = copy.copy(self)
+            vars(fitted).update(learned())
+            vars(fitted).pop("feature_names_in_", None)  # the names of X, whose columns are here without
+            return scorer(fitted, X, y, **kwargs)
+
+        return Validation(Data(X, outputs.encode(y, X.dtype), weights), score)
+
+    # ---------------------------------------------------------------------------------- training
+
+    def _train(self, run, data, plan, history, rng, tasks, validation, learned, incremental):
+        say = print if self.verbose else None
+        if self.solver == "lbfgs":
+            self._check_smooth()
+            weights_of, iteration = run.network.coefs, lambda: tasks.begin()()
+            result = minimise(
+                run, data, plan, history, weights_of, max_fun=self.max_fun, end_iteration=iteration, say=say or str
+            )
+            if not result.converged:
+                warnings.warn(
+                    f"lbfgs failed to converge after {history.n_iter} iteration(s): {result.message}. Increase max_iter "
+                    f"(={self.max_iter}) or max_fun (={self.max_fun}), or scale the data.",
+                    ConvergenceWarning,
+                    stacklevel=5,
+                )
+        else:
+            converged = train(run, data, plan, history, rng, tasks.begin, validation, learned, say)
+            if self._expects_convergence and not converged and not incremental:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                    "converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=5,
+                )
+        tasks.end()
+
+    def _check_smooth(self):
+        for name, off in (("dropout", 0), ("batch_norm", False), ("l1", 0)):
+            value = getattr(self, name, off)
+            if np.any(np.asarray(value) != off):
+                raise ValueError(
+                    f'solver="lbfgs" minimises a smooth function of all samples: {name}={value!r} needs a solver of '
+                    f"{sorted(STOCHASTIC)}."
+                )
+
+    def _plan(self, outputs, rng, max_iter):
+        return Plan(
+            max_iter=max_iter,
+            loss=outputs.loss,
+            optimiser=self._optimiser(),
+            objective=Objective(
+                alpha=self.alpha,
+                l2=0.0 if self.solver == "adamw" else self.weight_decay,
+                l1=self.l1,
+                loss_parameter=outputs.loss_parameter,
+            ),
+            mode=self.learning_rate if self.solver == "sgd" else "constant",
+            power_t=self.power_t,
+            schedule=self.lr_schedule,
+            shuffle=self.shuffle,
             tol=self.tol,
             patience=self.n_iter_no_change,
-            begin_epoch=begin_epoch,
+            stop_early=self.early_stopping,
+            restore_best=self.restore_best,
+            # Without dropout no draw is taken from what scikit-learn draws.
+            seed=int(rng.randint(2**31)) if np.any(self.dropout) else 0,
         )
-        self._after_training(history)
-        reports.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=lambda: learned(history))
-        return learned(history)
-
-    def _learned(self, network, run, targets, history):
-        return {
-            "_network": network,
-            "theta_": run.theta.copy(),
-            "loss_curve_": list(history.loss_curve),
-            "loss_": history.loss_curve[-1],
-            "best_loss_": min(history.loss_curve),
-            "n_iter_": len(history.loss_curve),
-            "n_layers_": len(network.with_parameters) + 1,
-            "n_outputs_": network.n_outputs,
-            "n_parameters_": network.n_parameters,
-            **targets.attributes,
-        }
-
-    def _after_training(self, history):
-        """Say what the end of training calls for."""
-
-    def _initialiser(self):
-        # scikit-learn draws the weights of logistic networks from a narrower range.
-        if self.weight_init == "xavier_uniform" and self.activation == "logistic":
-            return partial(xavier_uniform, factor=2.0)
-        return INITIALISERS[self.weight_init]
 
     def _optimiser(self):
+        clip_norm = 0.0 if self.clip_norm is None else self.clip_norm
         if self.solver == "sgd":
-            return SGD(self.learning_rate_init, self.momentum, self.nesterovs_momentum)
-        return Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
+            return SGD(self.learning_rate_init, self.momentum, self.nesterovs_momentum, clip_norm)
+        if self.solver == "rmsprop":
+            return RMSprop(self.learning_rate_init, self.beta_2, self.epsilon, clip_norm)
+        decay = self.weight_decay if self.solver == "adamw" else 0.0
+        return Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon, decay, clip_norm)
+
+    def _initialisers(self, network):
+        """One for each layer with weights."""
+        initialisers = [INITIALISERS[self.weight_init]] * len(network.with_weights)
+        if self.weight_init == "xavier_uniform":
+            # scikit-learn draws the weights of logistic networks from a narrower range.
+            hidden = for_each_layer(self.activation, len(initialisers) - 1, "activation")
+            for i, activation in enumerate([*hidden, hidden[-1] if hidden else self.activation]):
+                if activation == "logistic":
+                    initialisers[i] = partial(xavier_uniform, factor=2.0)
+        return initialisers
 
     def _batch_size(self, n_samples):
-        if self.batch_size == "auto":
-            return min(200, n_samples)
-        return min(self.batch_size, n_samples)
+        return min(200 if self.batch_size == "auto" else self.batch_size, n_samples)
+
+    # ------------------------------------------------------------------- going on, and what is learned
+
+    def _continued(self, network, dtype):
+        """Parameters of the last fit, which this one begins with."""
+        before = [bound.output_shape for bound in self._network.bound]
+        if [bound.output_shape for bound in network.bound] != before or network.n_parameters != len(self.theta_):
+            raise ValueError(
+                f"The network has changed since the last fit, from layers of {before} units: set warm_start=False, or "
+                "fit a clone."
+            )
+        return self.theta_.astype(dtype), self._statistics.astype(dtype)
+
+    def _history_to_go_on(self, run, goes_on, incremental):
+        """The history, and in the run the optimiser's memory, of the last fit if there was one."""
+        if not goes_on:
+            return History(self.learning_rate_init)
+        history, state = copy.deepcopy(self._history), self._optimizer
+        if state.solver == self.solver:
+            run.first[...], run.second[...], run.n_updates = state.first, state.second, state.n_updates
+        if state.solver != self.solver or not incremental:
+            history.learning_rate = self.learning_rate_init
+        return history
+
+    def _learned(self, network, run, outputs, history, validated):
+        stops_early = self.early_stopping and validated
+        memory = run.first.copy(), run.second.copy(), run.n_updates
+        return {
+            "_network": network,
+            "_outputs": outputs,
+            "_history": copy.deepcopy(history),
+            "_optimizer": OptimizerState(self.solver, history.learning_rate, *memory),
+            "_statistics": run.statistics.copy(),
+            "_no_improvement_count": history.no_improvement_count,
+            "theta_": run.theta.copy(),
+            "loss_": history.loss_curve[-1] if history.loss_curve else np.nan,
+            "loss_curve_": list(history.loss_curve),
+            "best_loss_": None if stops_early else history.best_loss,
+            "validation_scores_": list(history.validation_scores) if validated else None,
+            "best_validation_score_": history.best_score if validated else None,
+            "validation_loss_curve_": list(history.validation_loss_curve) if validated else None,
+            "best_epoch_": history.best_epoch,
+            "lr_curve_": list(history.lr_curve),
+            "grad_norm_curve_": list(history.grad_norm_curve),
+            "n_iter_": history.n_iter,
+            "t_": history.n_samples_seen,
+            "n_layers_": len(network.with_weights) + 1,
+            "n_outputs_": network.n_outputs,
+            "n_parameters_": network.n_parameters,
+            "out_activation_": outputs.out_activation,
+            **self._output_attributes(outputs),
+        }
+
+    # ------------------------------------------------------------------------------- predictions
 
     def _scores(self, X):
         """Outputs of the last layer, array of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
-        X = self._rows(X).astype(self.theta_.dtype, copy=False)
-        return Run(self._network, self.theta_, min(PREDICTION_BATCH, max(len(X), 1)), training=False).predict(X)
+        return self._activations(self._network, X)
 
-    def _rows(self, X):
-        return validate_data(self, X, dtype=float_dtypes(X), order="C", reset=False)
+    def _activations(self, network, X):
+        """Outputs of a network of the first layers of the fitted one."""
+        X = self._rows(X).astype(self.theta_.dtype, copy=False)
+        theta, statistics = self.theta_[: network.n_parameters], self._statistics[: network.n_statistics]
+        batch_size = min(PREDICTION_BATCH, max(X.shape[0], 1))
+        return Run(network, theta, batch_size, training=False, statistics=statistics).predict(X)
+
+    def summary(self):
+        """The fitted network as a table: each layer, its output's shape, parameters, multiply-adds and bytes.
+
+        Returns
+        -------
+        table : str
+        """
+        check_is_fitted(self)
+        return summary(self._network, self.theta_.dtype)
 
     @property
     def coefs_(self):
@@ -177,3 +410,23 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
     def intercepts_(self):
         """Views of `theta_`: the biases of each layer."""
         return self._network.intercepts(self.theta_)
+
+
+class _Tasks:
+    """The epochs of a fit as scikit-learn's callbacks see them."""
+
+    def __init__(self, estimator, X, y, sample_weight, learned, n):
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self.told = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self.learned = learned
+        self.fit = estimator._init_callback_context(max_subtasks=n)
+        self.fit.call_on_fit_task_begin(**self.told)
+
+    def begin(self):
+        """Begin an epoch; the function that ends it and says whether a callback wants to stop."""
+        epoch = self.fit.subcontext(task_name="epoch")
+        epoch.call_on_fit_task_begin(**self.told)
+        return partial(epoch.call_on_fit_task_end, **self.told, reconstruction_attributes=self.learned)
+
+    def end(self):
+        self.fit.call_on_fit_task_end(**self.told, reconstruction_attributes=self.learned)

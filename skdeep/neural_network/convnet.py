@@ -1,16 +1,23 @@
 """Convolutional networks."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 from skdeep._sklearn import Interval, StrOptions
-from skdeep.networks.layers import Conv2D, Dense, MaxPool2D, pair
-from skdeep.neural_network._base import NeuralNetwork, layer_sizes
+from skdeep.networks.layers import MONOTONE, Conv2D, Dense, Dropout, MaxPool2D, pair
+from skdeep.neural_network._base import NeuralNetwork, for_each_layer, layer_sizes
+from skdeep.neural_network._docs import documented
 from skdeep.neural_network._images import as_rows, image_shape
 from skdeep.neural_network._outputs import ClassifierOutputs
 
 _FORMATS = StrOptions({"NHWC", "NCHW"})
 
 
+@documented(
+    batch_size="128",
+    max_iter="20",
+    coefs="weights of convolutions (height, width, inputs, outputs) and of dense layers (inputs, outputs), and "
+    "biases. Maps are flattened in the order height, width, channel.",
+)
 class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
     """Convolutional network classifier: convolutions and pools, then dense layers; by default LeNet-5.
 
@@ -44,66 +51,25 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
         X. None: what X's own dimensions say; else a square, if the features make one, or one row.
     data_format : {"NHWC", "NCHW"}, default="NHWC"
         How X and `image_shape` are read, channels last or first. The results are the same numbers.
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+    activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "softplus"}, default="relu"
         The units' function.
-    solver : {"sgd", "adam"}, default="adam"
-        Stochastic gradient descent with momentum, or Adam.
-    alpha : float, default=0.0001
-        Strength of the L2 penalty.
-    batch_size : int or "auto", default=128
-        Samples of a minibatch; "auto" is min(200, n_samples).
-    learning_rate_init : float, default=0.001
-        Step size.
-    max_iter : int, default=20
-        Epochs at most.
-    shuffle : bool, default=True
-        Whether each epoch takes the samples in a new order.
-    random_state : int, RandomState instance or None, default=None
-        Source of the initial weights and of the order of samples.
-    tol : float, default=0.0001
-        Progress of the loss below which an epoch counts as idle.
-    verbose : bool, default=False
-        Whether to print the loss of each epoch.
-    momentum : float, default=0.9
-        Of "sgd", in [0, 1].
-    nesterovs_momentum : bool, default=True
-        Whether "sgd" looks a step ahead.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of the running means of "adam", in [0, 1).
-    epsilon : float, default=1e-8
-        Added to the denominator of "adam".
-    n_iter_no_change : int, default=10
-        Idle epochs that are borne.
+    %(training)s
     loss : {"log_loss", "squared_error"}, default="log_loss"
         Cross-entropy, or the squared error of logistic outputs.
-    weight_init : {"xavier_uniform", "xavier_normal"}, default="xavier_uniform"
-        Distribution of the initial weights.
+    %(beyond)s
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, by which those of the samples are multiplied; "balanced" is n_samples /
+        (n_classes * count).
+    label_smoothing : float, default=0.0
+        Share of each target that all classes get alike, in [0, 1).
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
-    theta_ : ndarray of shape (n_parameters,)
-        All weights and biases.
-    coefs_, intercepts_ : list of ndarray
-        Views of `theta_`: weights of convolutions (height, width, inputs, outputs) and of dense layers
-        (inputs, outputs), and biases. Maps are flattened in the order height, width, channel.
     image_shape_in_ : (int, int, int)
         Height, width and channels of the images.
-    loss_, best_loss_ : float
-        Loss of the last epoch, and the lowest.
-    loss_curve_ : list of float
-        Loss of each epoch.
-    n_iter_ : int
-        Epochs that were run.
-    n_layers_, n_outputs_, n_parameters_ : int
-        Layers with parameters and the input, outputs, and length of `theta_`.
-    out_activation_ : str
-        What turns the last layer's scores into probabilities.
-    n_features_in_ : int
-        Numbers of an image.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, only where all were strings.
+    %(learned)s
 
     Examples
     --------
@@ -126,7 +92,10 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
         "layers": [list, None],
         "image_shape": ["array-like", None],
         "data_format": [_FORMATS],
+        "activation": [StrOptions(set(MONOTONE))],
         "loss": [StrOptions({"log_loss", "squared_error"})],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
     def __init__(
@@ -147,54 +116,41 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
         solver="adam",
         alpha=0.0001,
         batch_size=128,
+        learning_rate="constant",
         learning_rate_init=0.001,
+        power_t=0.5,
         max_iter=20,
         shuffle=True,
         random_state=None,
         tol=1e-4,
         verbose=False,
+        warm_start=False,
         momentum=0.9,
         nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
         n_iter_no_change=10,
+        max_fun=15000,
         loss="log_loss",
         weight_init="xavier_uniform",
+        lr_schedule=None,
+        class_weight=None,
+        dropout=0.0,
+        weight_decay=0.0,
+        l1=0.0,
+        clip_norm=None,
+        label_smoothing=0.0,
+        scoring=None,
+        restore_best=True,
     ):
-        self.filters = filters
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.padding = padding
-        self.pool = pool
-        self.pool_size = pool_size
-        self.pool_stride = pool_stride
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.layers = layers
-        self.image_shape = image_shape
-        self.data_format = data_format
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.loss = loss
-        self.weight_init = weight_init
+        self._store(locals())
 
-    def _validate(self, X, y):
+    def _validate(self, X, y, *, reset):
         X, told = as_rows(X, self.data_format, self.image_shape)
-        X, y, _ = super()._validate(X, y)
+        X, y, _ = super()._validate(X, y, reset=reset)
         return X, y, image_shape(X.shape[1], self.image_shape, told, self.data_format)
 
     def _rows(self, X):
@@ -206,8 +162,8 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
             )
         return super()._rows(X)
 
-    def _learned(self, network, run, targets, history):
-        return super()._learned(network, run, targets, history) | {"image_shape_in_": network.input_shape}
+    def _learned(self, network, *args):
+        return super()._learned(network, *args) | {"image_shape_in_": network.input_shape}
 
     def _hidden_layers(self, shape):
         if self.layers is not None:
@@ -229,7 +185,11 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
                 layers.append(MaxPool2D(size, stride=_for_layer(self.pool_stride, i, n, "pool_stride")))
                 shape = layers[-1].output_shape(shape)
         sizes = layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
-        return layers + [Dense(units, activation=self.activation) for units in sizes]
+        for units, rate in zip(sizes, for_each_layer(self.dropout, len(sizes), "dropout"), strict=True):
+            layers.append(Dense(units, activation=self.activation))
+            if rate:
+                layers.append(Dropout(rate))
+        return layers
 
 
 def _for_layer(value, i, n, name):

@@ -1,101 +1,122 @@
 """Multilayer perceptrons trained by backpropagation."""
 
 import warnings
+from numbers import Real
 
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted
 
-from skdeep._sklearn import StrOptions
-from skdeep.networks.layers import Dense
-from skdeep.neural_network._base import NeuralNetwork, layer_sizes
+from skdeep._sklearn import Interval, StrOptions, fitting, is_first_partial_fit
+from skdeep.networks.layers import BatchNorm, Dense, Dropout
+from skdeep.neural_network._base import STOCHASTIC, NeuralNetwork, for_each_layer, layer_sizes
+from skdeep.neural_network._docs import documented
 from skdeep.neural_network._outputs import ClassifierOutputs, RegressorOutputs
 
 
-class _Perceptron(NeuralNetwork):
+def _is_stochastic(estimator):
+    if estimator.solver in STOCHASTIC:
+        return True
+    raise AttributeError(
+        f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
+    )
+
+
+class _Perceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwork):
+    """Dense layers on tables, dense or sparse."""
+
+    _parameter_constraints = NeuralNetwork._parameter_constraints | {"batch_norm": ["boolean"]}
+    _expects_convergence = True
+    _x_checks = {"accept_sparse": ["csr", "csc"]}
+
     def _hidden_layers(self, shape):
-        return [
-            Dense(units, activation=self.activation)
-            for units in layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
-        ]
+        sizes = layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
+        activations = for_each_layer(self.activation, len(sizes), "activation")
+        rates = for_each_layer(self.dropout, len(sizes), "dropout")
+        layers = []
+        for units, activation, rate in zip(sizes, activations, rates, strict=True):
+            if self.batch_norm:
+                layers += [Dense(units, activation="identity"), BatchNorm(activation=activation)]
+            else:
+                layers.append(Dense(units, activation=activation))
+            if rate:
+                layers.append(Dropout(rate))
+        return layers
 
-    def _after_training(self, history):
-        if not history.converged:
+    def _batch_size(self, n_samples):
+        if self.batch_size != "auto" and self.batch_size > n_samples:
             warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
-                "converged yet.",
-                ConvergenceWarning,
-                stacklevel=2,
+                f"batch_size={self.batch_size} is larger than the {n_samples} samples. It is going to be clipped.",
+                stacklevel=5,
             )
+        return super()._batch_size(n_samples)
+
+    def transform(self, X):
+        """Activations of the last hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        activations : array of shape (n_samples, n_units)
+            X itself where there is no hidden layer.
+        """
+        check_is_fitted(self)
+        n_hidden = len(self._network.bound) - 1
+        return self._activations(self._network.up_to(n_hidden), X) if n_hidden else self._rows(X)
+
+    @property
+    def _n_features_out(self):
+        return self._network.bound[-1].input_shape[0]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
 
 
+@documented(
+    batch_size='"auto"', max_iter="200", coefs="weights (inputs, outputs) and biases of each layer."
+)
 class MLPBackpropClassifier(ClassifierOutputs, _Perceptron):
     """Multilayer perceptron classifier: layers a = f(x W + b), trained by backpropagation.
 
-    The deltas of a layer follow from those of the next by the chain rule, delta = (delta W^T) f'(a)
-    (Rumelhart, Hinton & Williams, 1986). Parameters, draws and shuffles are scikit-learn's.
+    The deltas of a layer follow from those of the next by the chain rule, delta = (delta W^T) f'(z)
+    (Rumelhart, Hinton & Williams, 1986). Parameters, draws and shuffles are those of scikit-learn's
+    `MLPClassifier`, which it can replace. It differs where that is wrong: Ctrl-C ends a fit and leaves the
+    estimator as it was; a diverging fit is an error that does so, too; the loss of an epoch counts samples by
+    their weights; `warm_start` keeps the optimiser's moments; `predict_log_proba` does not round probabilities
+    before it takes their logarithm; early stopping does not warn of feature names.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Units of each hidden layer; an empty sequence makes the model linear.
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
-        The hidden units' function.
-    solver : {"sgd", "adam"}, default="adam"
-        Stochastic gradient descent with momentum, or Adam (Kingma & Ba, 2015).
-    alpha : float, default=0.0001
-        Strength of the L2 penalty ``alpha |W|^2 / 2``, divided by the batch's size.
-    batch_size : int or "auto", default="auto"
-        Samples of a minibatch; "auto" is min(200, n_samples).
-    learning_rate_init : float, default=0.001
-        Step size.
-    max_iter : int, default=200
-        Epochs at most.
-    shuffle : bool, default=True
-        Whether each epoch takes the samples in a new order.
-    random_state : int, RandomState instance or None, default=None
-        Source of the initial weights and of the order of samples.
-    tol : float, default=0.0001
-        Progress of the loss below which an epoch counts as idle.
-    verbose : bool, default=False
-        Whether to print the loss of each epoch.
-    momentum : float, default=0.9
-        Of "sgd", in [0, 1].
-    nesterovs_momentum : bool, default=True
-        Whether "sgd" looks a step ahead (Nesterov, 1983).
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of the running means of "adam", in [0, 1).
-    epsilon : float, default=1e-8
-        Added to the denominator of "adam".
-    n_iter_no_change : int, default=10
-        Idle epochs that are borne.
+    activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus"} or \
+            sequence, default="relu"
+        The hidden units' function, one for all hidden layers or one for each.
+    %(training)s
     loss : {"log_loss", "squared_error"}, default="log_loss"
         Cross-entropy; or the squared error between one-hot targets and logistic outputs, as in 1986.
-    weight_init : {"xavier_uniform", "xavier_normal"}, default="xavier_uniform"
-        Distribution of the initial weights, both with standard deviation
-        sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio, 2010); as in scikit-learn, "xavier_uniform"
-        draws the biases too, and logistic networks in a range narrower by sqrt(3).
+    %(beyond)s
+    batch_norm : bool, default=False
+        Whether hidden layers are normalised over the batch, before the activation (Ioffe & Szegedy, 2015).
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, by which those of the samples are multiplied; "balanced" is n_samples /
+        (n_classes * count).
+    label_smoothing : float, default=0.0
+        Share of each target that all classes get alike, in [0, 1) (Szegedy et al., 2016).
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
-    theta_ : ndarray of shape (n_parameters,)
-        All weights and biases.
-    coefs_, intercepts_ : list of ndarray
-        Views of `theta_`: weights (inputs, outputs) and biases of each layer.
-    loss_, best_loss_ : float
-        Loss of the last epoch, and the lowest.
-    loss_curve_ : list of float
-        Loss of each epoch.
-    n_iter_ : int
-        Epochs that were run.
-    n_layers_, n_outputs_, n_parameters_ : int
-        Layers with input and output, outputs, and length of `theta_`.
-    out_activation_ : str
-        What turns the last layer's scores into probabilities.
-    n_features_in_ : int
-        Features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, only where all were strings.
+    %(learned)s
 
     Examples
     --------
@@ -107,8 +128,10 @@ class MLPBackpropClassifier(ClassifierOutputs, _Perceptron):
     True
     """
 
-    _parameter_constraints = NeuralNetwork._parameter_constraints | {
+    _parameter_constraints = _Perceptron._parameter_constraints | {
         "loss": [StrOptions({"log_loss", "squared_error"})],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
     def __init__(
@@ -119,107 +142,101 @@ class MLPBackpropClassifier(ClassifierOutputs, _Perceptron):
         solver="adam",
         alpha=0.0001,
         batch_size="auto",
+        learning_rate="constant",
         learning_rate_init=0.001,
+        power_t=0.5,
         max_iter=200,
         shuffle=True,
         random_state=None,
         tol=1e-4,
         verbose=False,
+        warm_start=False,
         momentum=0.9,
         nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
         n_iter_no_change=10,
+        max_fun=15000,
         loss="log_loss",
         weight_init="xavier_uniform",
+        lr_schedule=None,
+        class_weight=None,
+        dropout=0.0,
+        batch_norm=False,
+        weight_decay=0.0,
+        l1=0.0,
+        clip_norm=None,
+        label_smoothing=0.0,
+        scoring=None,
+        restore_best=True,
     ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.loss = loss
-        self.weight_init = weight_init
+        self._store(locals())
+
+    @available_if(_is_stochastic)
+    @fitting
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Go once over the data, from where the last fit or partial_fit ended.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+        classes : array-like of shape (n_classes,) or None, default=None
+            All labels that will ever come; needed in the first call.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If y has labels that `classes` has not, or if the input does not fit.
+        """
+        known = None
+        if is_first_partial_fit(self, classes):
+            known = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
+        return self._fit(X, y, sample_weight, known=known, incremental=True)
 
 
+@documented(
+    batch_size='"auto"', max_iter="200", coefs="weights (inputs, outputs) and biases of each layer."
+)
 class MLPBackpropRegressor(RegressorOutputs, _Perceptron):
-    """Multilayer perceptron regressor: linear outputs, squared error ``|a - y|^2 / 2``.
+    """Multilayer perceptron regressor: layers a = f(x W + b), trained by backpropagation.
 
-    Several outputs are summed in the loss, of which the gradient is then the gradient. All else is
-    as in `MLPBackpropClassifier`.
+    Parameters, draws and shuffles are those of scikit-learn's `MLPRegressor`, which it can replace. It differs
+    where that is wrong, as `MLPBackpropClassifier` says, and here: several outputs are summed in the loss,
+    whose gradient is then the gradient, while scikit-learn reports the mean and follows the gradient of the
+    sum; and there is no `partial_fit` for "lbfgs".
 
     Parameters
     ----------
-    loss : {"squared_error"}, default="squared_error"
-        Mean over the samples, sum over the outputs.
+    loss : {"squared_error", "poisson", "absolute_error", "huber", "quantile"}, default="squared_error"
+        Mean over the samples, sum over the outputs: ``e^2 / 2`` of the error e; half the Poisson deviance of the
+        mean exp(output), for y of at least 0; ``|e|``; Huber's, ``e^2 / 2`` up to `huber_delta` and linear beyond;
+        or the pinball loss, whose minimum is the `quantile`.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Units of each hidden layer; an empty sequence makes the model linear.
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
-        The hidden units' function.
-    solver : {"sgd", "adam"}, default="adam"
-        Stochastic gradient descent with momentum, or Adam.
-    alpha : float, default=0.0001
-        Strength of the L2 penalty.
-    batch_size : int or "auto", default="auto"
-        Samples of a minibatch; "auto" is min(200, n_samples).
-    learning_rate_init : float, default=0.001
-        Step size.
-    max_iter : int, default=200
-        Epochs at most.
-    shuffle : bool, default=True
-        Whether each epoch takes the samples in a new order.
-    random_state : int, RandomState instance or None, default=None
-        Source of the initial weights and of the order of samples.
-    tol : float, default=0.0001
-        Progress of the loss below which an epoch counts as idle.
-    verbose : bool, default=False
-        Whether to print the loss of each epoch.
-    momentum : float, default=0.9
-        Of "sgd", in [0, 1].
-    nesterovs_momentum : bool, default=True
-        Whether "sgd" looks a step ahead.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of the running means of "adam", in [0, 1).
-    epsilon : float, default=1e-8
-        Added to the denominator of "adam".
-    n_iter_no_change : int, default=10
-        Idle epochs that are borne.
-    weight_init : {"xavier_uniform", "xavier_normal"}, default="xavier_uniform"
-        Distribution of the initial weights.
+    activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus"} or \
+            sequence, default="relu"
+        The hidden units' function, one for all hidden layers or one for each.
+    %(training)s
+    %(beyond)s
+    batch_norm : bool, default=False
+        Whether hidden layers are normalised over the batch, before the activation (Ioffe & Szegedy, 2015).
+    huber_delta : float, default=1.0
+        Error beyond which the Huber loss is linear, in units of y.
+    quantile : float, default=0.5
+        Level of the quantile loss, in (0, 1).
 
     Attributes
     ----------
-    theta_ : ndarray of shape (n_parameters,)
-        All weights and biases.
-    coefs_, intercepts_ : list of ndarray
-        Views of `theta_`: weights (inputs, outputs) and biases of each layer.
-    loss_, best_loss_ : float
-        Loss of the last epoch, and the lowest.
-    loss_curve_ : list of float
-        Loss of each epoch.
-    n_iter_ : int
-        Epochs that were run.
-    n_layers_, n_outputs_, n_parameters_ : int
-        Layers with input and output, outputs, and length of `theta_`.
-    out_activation_ : str
-        "identity".
-    n_features_in_ : int
-        Features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, only where all were strings.
+    %(learned)s
 
     Examples
     --------
@@ -231,7 +248,11 @@ class MLPBackpropRegressor(RegressorOutputs, _Perceptron):
     True
     """
 
-    _parameter_constraints = NeuralNetwork._parameter_constraints | {"loss": [StrOptions({"squared_error"})]}
+    _parameter_constraints = _Perceptron._parameter_constraints | {
+        "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+    }
 
     def __init__(
         self,
@@ -242,36 +263,56 @@ class MLPBackpropRegressor(RegressorOutputs, _Perceptron):
         solver="adam",
         alpha=0.0001,
         batch_size="auto",
+        learning_rate="constant",
         learning_rate_init=0.001,
+        power_t=0.5,
         max_iter=200,
         shuffle=True,
         random_state=None,
         tol=1e-4,
         verbose=False,
+        warm_start=False,
         momentum=0.9,
         nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
         n_iter_no_change=10,
+        max_fun=15000,
         weight_init="xavier_uniform",
+        lr_schedule=None,
+        dropout=0.0,
+        batch_norm=False,
+        weight_decay=0.0,
+        l1=0.0,
+        clip_norm=None,
+        scoring=None,
+        restore_best=True,
+        huber_delta=1.0,
+        quantile=0.5,
     ):
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.weight_init = weight_init
+        self._store(locals())
+
+    @available_if(_is_stochastic)
+    @fitting
+    def partial_fit(self, X, y, sample_weight=None):
+        """Go once over the data, from where the last fit or partial_fit ended.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the input does not fit.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)

@@ -1,78 +1,248 @@
-"""The loop over epochs."""
+"""The loop over epochs: losses, validation, learning rates, and when to stop."""
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import shuffle
+
+from skdeep.networks.run import PREDICTION_BATCH, Run
+from skdeep.training.optimisers import hyperparameters
+from skdeep.training.schedules import factors
+
+# Where the learning rate of the mode "adaptive" stops falling.
+SMALLEST_RATE = 1e-6
 
 
 @dataclass
 class History:
-    """What a training left behind.
+    """What one training leaves to the next and to its user.
 
     Attributes
     ----------
-    loss_curve : list of float
-        Penalised mean loss over the samples of each epoch, taken before each step.
-    converged : bool
-        Whether the loss stopped falling, or a callback stopped the training, before the last epoch.
+    loss_curve, validation_loss_curve, validation_scores, lr_curve : list of float
+        One number for each epoch: the penalised mean loss, taken before each step; loss and score on validation
+        data; the learning rate of its last step.
+    grad_norm_curve : list of float64 arrays of shape (n_layers,)
+        Norm of the gradient by the weights of each layer, root mean square over the steps of each epoch.
+    best_loss, best_score : float
+        Lowest loss and highest score so far.
+    best_epoch : int
+        Whose they are, 1 for the first.
+    no_improvement_count : int
+        Epochs since the last progress.
+    n_samples_seen : int
+        Samples that all epochs have gone through.
+    learning_rate : float
+        Before the schedule.
+    n_iter : int
+        Epochs of the last training.
     """
 
+    learning_rate: float
     loss_curve: list = field(default_factory=list)
-    converged: bool = False
+    validation_loss_curve: list = field(default_factory=list)
+    validation_scores: list = field(default_factory=list)
+    lr_curve: list = field(default_factory=list)
+    grad_norm_curve: list = field(default_factory=list)
+    best_loss: float = np.inf
+    best_score: float = -np.inf
+    best_epoch: int = 0
+    no_improvement_count: int = 0
+    n_samples_seen: int = 0
+    n_iter: int = 0
 
 
-def train(run, X, Y, loss, hyper, *, max_iter, in_random_order, rng, tol, patience, begin_epoch):
-    """Train a run, epoch by epoch, until the loss stops falling.
+@dataclass(frozen=True)
+class Data:
+    """Samples as a run takes them; weights may be None."""
+
+    X: object
+    Y: np.ndarray
+    weights: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Data that is held out, and the function that scores the network.
+
+    `score` is called with the outputs on the data and with the `learned` of `train`.
+    """
+
+    data: Data
+    score: Callable
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train.
+
+    Attributes
+    ----------
+    max_iter : int
+    loss : int
+        A loss code of the engine.
+    optimiser, objective : objects of `skdeep.training.optimisers`
+    mode : {"constant", "invscaling", "adaptive"}
+        What becomes of the learning rate after each epoch, with the exponent `power_t` for the second.
+    schedule : str, callable or None
+    shuffle : bool
+    tol, patience : float
+        Progress below `tol` counts as none, and more than `patience` epochs without end the training.
+    stop_early : bool
+        Whether progress is the validation score's.
+    restore_best : bool
+        Whether then the weights of the best score are restored.
+    seed : int
+        Of dropout.
+    """
+
+    max_iter: int
+    loss: int
+    optimiser: object
+    objective: object
+    mode: str = "constant"
+    power_t: float = 0.5
+    schedule: object = None
+    shuffle: bool = True
+    tol: float = 1e-4
+    patience: float = 10
+    stop_early: bool = False
+    restore_best: bool = True
+    seed: int = 0
+
+
+def train(run, data, plan, history, rng, begin_epoch, validation=None, learned=None, say=None):
+    """Train a run, epoch by epoch, until there is no progress.
 
     Parameters
     ----------
     run : skdeep.networks.run.Run
-        Its theta is trained in place.
-    X, Y : arrays of shapes (n_samples, n_features) and (n_samples, n_outputs)
-    loss : int
-        A loss code of the engine.
-    hyper : float64 array
-        The optimiser's hyperparameters.
-    max_iter : int
-        Epochs at most.
-    in_random_order : bool
-        Whether each epoch shuffles the samples.
+        Trained in place.
+    data : Data
+    plan : Plan
+    history : History
+        Continued.
     rng : numpy.random.RandomState
-    tol : float
-        An epoch that lowers the best loss by less counts as one without progress.
-    patience : int
-        Epochs without progress that are borne.
     begin_epoch : callable
-        Called before each epoch; what it returns is called with the history after it, and a true value
-        stops the training.
+        Called before each epoch; what it returns is called after it, and a true value stops the training.
+    validation : Validation or None, default=None
+    learned : callable or None, default=None
+        What a scorer may ask for.
+    say : callable or None, default=None
+        Takes what there is to print.
 
     Returns
     -------
-    History
+    converged : bool
+        Whether the training ended before the last epoch.
 
     Raises
     ------
     ValueError
-        If the loss or the parameters are no longer finite.
+        If the loss or the parameters are no longer finite, and there is nothing to go back to.
     """
-    history, best, idle = History(), np.inf, 0
-    order = np.arange(len(X))
-    sizes = np.diff(np.append(np.arange(0, len(X), run.batch_size), len(X)))
-    for epoch in range(max_iter):
+    say = say or (lambda text: None)
+    hyper = hyperparameters(plan.optimiser, plan.objective)
+    n_samples, n_steps = data.X.shape[0], -(-data.X.shape[0] // run.batch_size)
+    order = np.arange(n_samples)
+    held_out = validation and _HeldOut(validation, run, plan.loss, hyper, learned)
+    stops_early = validation is not None and plan.stop_early
+    best = _snapshot(run) if stops_early and history.best_score > -np.inf else None
+    converged, history.n_iter = False, 0
+    for epoch in range(plan.max_iter):
         end_epoch = begin_epoch()
-        if in_random_order:
+        if plan.shuffle:
             order = shuffle(order, random_state=rng)
-        value = float(run.train(X, Y, order, loss, hyper) @ sizes / len(X))
-        if not (np.isfinite(value) and np.isfinite(run.theta).all()):
+        rates = factors(plan.schedule, epoch * n_steps, n_steps, plan.max_iter * n_steps)
+        rates *= history.learning_rate / plan.optimiser.learning_rate
+        steps = run.train(data.X, data.Y, order, plan.loss, hyper, weights=data.weights, factors=rates, seed=plan.seed)
+        loss = float(steps.losses @ steps.weights / steps.weights.sum())
+        finite = np.isfinite(loss) and np.isfinite(run.theta).all()
+        history.n_iter += 1
+        history.n_samples_seen += n_samples
+        history.loss_curve.append(loss)
+        history.lr_curve.append(float(rates[-1] * plan.optimiser.learning_rate))
+        history.grad_norm_curve.append(np.sqrt(steps.squares / n_steps))
+        say(f"Iteration {history.n_iter}, loss = {loss:.8f}")
+        improved = _judge(plan, history, held_out)
+        if validation is not None:
+            say(f"Validation score: {history.validation_scores[-1]:f}")
+        if not finite and not (plan.restore_best and best is not None):
             raise ValueError(
-                f"Training diverged in epoch {epoch + 1}: the loss is {value} or a weight is not finite. "
-                "Lower learning_rate_init or scale X, for example with StandardScaler."
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                f"preprocessed. Training diverged in epoch {epoch + 1}, where the loss was {loss}: lower "
+                "learning_rate_init or scale X, for example with StandardScaler."
             )
-        history.loss_curve.append(value)
-        idle = idle + 1 if value > best - tol else 0
-        best = min(best, value)
-        if end_epoch(history) or idle > patience:
-            history.converged = True
+        if improved and stops_early:
+            best = _snapshot(run)
+        if plan.mode == "invscaling":
+            history.learning_rate = plan.optimiser.learning_rate / (history.n_samples_seen + 1) ** plan.power_t
+        stop = end_epoch()
+        if stop or not finite:
+            converged = True
             break
-    return history
+        if history.no_improvement_count > plan.patience:
+            what = "Validation score" if stops_early else "Training loss"
+            reason = f"{what} did not improve more than tol={plan.tol:f} for {plan.patience} consecutive epochs."
+            if plan.mode != "adaptive" or history.learning_rate <= SMALLEST_RATE:
+                say(f"{reason} Stopping.")
+                converged = True
+                break
+            history.learning_rate /= 5
+            history.no_improvement_count = 0
+            say(f"{reason} Setting learning rate to {history.learning_rate:f}")
+    if not finite:
+        warnings.warn(
+            f"Training diverged in epoch {epoch + 1}; the weights of epoch {history.best_epoch}, whose validation "
+            "score was best, are kept. Lower learning_rate_init or scale X.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    if stops_early and plan.restore_best:
+        run.theta[...], run.statistics[...] = best or _snapshot(run)
+    return converged
+
+
+class _HeldOut:
+    """Validation data with a run of its own."""
+
+    def __init__(self, validation, run, loss, hyper, learned):
+        self.data, self.score = validation.data, validation.score
+        self.run, self.loss, self.hyper, self.learned = run, loss, hyper, learned
+        batch_size = min(PREDICTION_BATCH, self.data.X.shape[0])
+        self.predictor = Run(run.network, run.theta, batch_size, training=False, statistics=run.statistics)
+
+    def evaluate(self):
+        """Score and mean loss."""
+        self.predictor.set_parameters(self.run.theta, self.run.statistics)
+        scores, loss = self.predictor.evaluate(
+            self.data.X, self.data.Y, self.loss, self.hyper, weights=self.data.weights
+        )
+        finite = np.isfinite(scores).all()
+        return float(self.score(scores, self.learned)) if finite else float("nan"), loss
+
+
+def _judge(plan, history, held_out):
+    """Take down what an epoch has brought, by its validation score or by its loss; whether it is the best."""
+    loss, best_loss = history.loss_curve[-1], history.best_loss
+    idle, best = loss > best_loss - plan.tol, loss < best_loss
+    history.best_loss = loss if best else best_loss
+    if held_out is not None:
+        score, validation_loss = held_out.evaluate()
+        history.validation_loss_curve.append(validation_loss)
+        history.validation_scores.append(score)
+        best = score > history.best_score
+        if plan.stop_early:
+            idle = score < history.best_score + plan.tol
+        history.best_score = score if best else history.best_score
+    history.no_improvement_count = history.no_improvement_count + 1 if idle else 0
+    if best:
+        history.best_epoch = len(history.loss_curve)
+    return best
+
+
+def _snapshot(run):
+    return run.theta.copy(), run.statistics.copy()

@@ -16,7 +16,7 @@ from skdeep.networks.initialisers import xavier_uniform
 from skdeep.networks.layers import Conv2D, Dense, MaxPool2D
 from skdeep.networks.network import Network
 from skdeep.networks.run import Run
-from skdeep.training.optimisers import SGD
+from skdeep.training.optimisers import SGD, hyperparameters
 from tests.benchmarks._common import rounds, spread, start_up
 
 OUTPUT = Dense(10, activation="identity")
@@ -87,7 +87,7 @@ def our_functions(network, X, Y, batch_size):
     rng = np.random.RandomState(0)
     theta = network.initialise(xavier_uniform, rng, X.dtype)
     trained, fixed = Run(network, theta, batch_size), Run(network, theta, batch_size, training=False)
-    order, hyper = rng.permutation(len(X)), SGD(0.01).hyperparameters(0.0)
+    order, hyper = rng.permutation(len(X)), hyperparameters(SGD(0.01))
     train = lambda: trained.train(X, Y, order, program.SOFTMAX_CROSS_ENTROPY, hyper)
     return train, lambda: fixed.predict(X)
 
