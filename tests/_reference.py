@@ -2,9 +2,9 @@
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import expit, log_expit, log_softmax, softmax, xlogy
 
-from skdeep.networks import Conv2D, MaxPool2D
+from skdeep.networks import BatchNorm, Conv2D, MaxPool2D
 
 # ----------------------------------------------------------------------------------------- networks
 
@@ -13,13 +13,32 @@ ACTIVATIONS = {
     "logistic": expit,
     "tanh": np.tanh,
     "relu": lambda z: np.maximum(z, 0),
+    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+    "gelu": lambda z: z * expit(np.sqrt(8 / np.pi) * (z + 0.044715 * z**3)),
+    "silu": lambda z: z * expit(z),
+    "softplus": lambda z: np.logaddexp(0, z),
 }
+
+
+def gelu_slope(z):
+    """Derivative of the approximation by tanh, (1 + tanh(u)) / 2 = expit(2 u)."""
+    gate, slope = expit(np.sqrt(8 / np.pi) * (z + 0.044715 * z**3)), np.sqrt(8 / np.pi) * (1 + 3 * 0.044715 * z**2)
+    return gate + z * gate * (1 - gate) * slope
+
+
 SLOPES = {
     "identity": np.ones_like,
     "logistic": lambda z: expit(z) * expit(-z),
     "tanh": lambda z: 1 / np.cosh(z) ** 2,
     "relu": lambda z: (z > 0).astype(z.dtype),
+    "leaky_relu": lambda z: np.where(z > 0, 1, 0.01),
+    "elu": lambda z: np.where(z > 0, 1, np.exp(np.minimum(z, 0))),
+    "gelu": gelu_slope,
+    "silu": lambda z: expit(z) * (1 + z * expit(-z)),
+    "softplus": expit,
 }
+MONOTONE = [name for name in ACTIVATIONS if name not in ("gelu", "silu")]
 
 
 def as_pair(value):
@@ -65,7 +84,9 @@ def preactivations(layers, coefs, intercepts, X):
             values.append(X)
             continue
         W, b = next(parameters)
-        if isinstance(layer, Conv2D):
+        if isinstance(layer, BatchNorm):
+            values.append(W * (X - X.mean(axis=0)) / np.sqrt(X.var(axis=0) + 1e-5) + b)
+        elif isinstance(layer, Conv2D):
             values.append(correlate(X, W, layer.stride, layer.padding) + b)
         else:
             values.append(X.reshape(len(X), -1) @ W + b)
@@ -89,7 +110,7 @@ def pattern(layers, coefs, intercepts, X):
             maps = value
         else:
             maps = ACTIVATIONS[layer.activation](value)
-            if layer.activation == "relu":
+            if layer.activation in ("relu", "leaky_relu"):
                 pieces.append(value > 0)
     return np.concatenate([np.zeros(1, int), *(piece.ravel() for piece in pieces)])
 
@@ -97,35 +118,64 @@ def pattern(layers, coefs, intercepts, X):
 # ------------------------------------------------------------------------------------------- losses
 
 
-def squared_error(scores, Y):
-    return 0.5 * ((scores - Y) ** 2).sum()
+def errors(slope_and_loss):
+    """Loss and residual of the error y - score, by one function that gives (d loss / d error, loss)."""
+    return (
+        lambda scores, Y: slope_and_loss(Y - scores)[1].sum(axis=1),
+        lambda scores, Y: -slope_and_loss(Y - scores)[0],
+    )
 
 
-def softmax_cross_entropy(scores, Y):
-    return -(Y * log_softmax(scores, axis=1)).sum()
-
-
-def logistic_cross_entropy(scores, Y):
-    return -(Y * np.log(expit(scores)) + (1 - Y) * np.log(expit(-scores))).sum()
-
-
+HUBER_DELTA, QUANTILE = 0.7, 0.3
+PARAMETERS = {"huber": HUBER_DELTA, "quantile": QUANTILE}
+absolute_error, absolute_residual = errors(lambda e: (np.sign(e), np.abs(e)))
+huber, huber_residual = errors(
+    lambda e: (
+        np.clip(e, -HUBER_DELTA, HUBER_DELTA),
+        np.where(np.abs(e) < HUBER_DELTA, e**2 / 2, HUBER_DELTA * (np.abs(e) - HUBER_DELTA / 2)),
+    )
+)
+quantile, quantile_residual = errors(
+    lambda e: (np.where(e > 0, QUANTILE, QUANTILE - 1), np.maximum(QUANTILE * e, (QUANTILE - 1) * e))
+)
+# Of each sample, summed over its outputs.
 LOSSES = {
-    "squared error": squared_error,
-    "softmax cross-entropy": softmax_cross_entropy,
-    "logistic cross-entropy": logistic_cross_entropy,
+    "squared error": lambda scores, Y: 0.5 * ((scores - Y) ** 2).sum(axis=1),
+    "softmax cross-entropy": lambda scores, Y: -(Y * log_softmax(scores, axis=1)).sum(axis=1),
+    "logistic cross-entropy": lambda scores, Y: -(Y * log_expit(scores) + (1 - Y) * log_expit(-scores)).sum(axis=1),
+    "poisson": lambda scores, Y: (np.exp(scores) - Y * scores + xlogy(Y, Y) - Y).sum(axis=1),
+    "absolute error": absolute_error,
+    "huber": huber,
+    "quantile": quantile,
 }
 # Gradient of each by the scores.
 RESIDUALS = {
     "squared error": lambda scores, Y: scores - Y,
     "softmax cross-entropy": lambda scores, Y: softmax(scores, axis=1) - Y,
     "logistic cross-entropy": lambda scores, Y: expit(scores) - Y,
+    "poisson": lambda scores, Y: np.exp(scores) - Y,
+    "absolute error": absolute_residual,
+    "huber": huber_residual,
+    "quantile": quantile_residual,
 }
 
 
-def objective(layers, coefs, intercepts, X, Y, loss, alpha=0.0):
-    """Mean loss over the samples, summed over outputs, and alpha |W|^2 / (2 n)."""
-    penalty = 0.5 * alpha * sum((W**2).sum() for W in coefs)
-    return (LOSSES[loss](forward(layers, coefs, intercepts, X), Y) + penalty) / len(X)
+def pieces_of_loss(loss, scores, Y):
+    """On which smooth piece of its loss each output stands."""
+    if loss in ("absolute error", "quantile"):
+        return scores > Y
+    return np.abs(scores - Y) > HUBER_DELTA if loss == "huber" else np.zeros(1, int)
+
+
+def objective(layers, coefs, intercepts, X, Y, loss, alpha=0.0, *, weights=None, l2=0.0, l1=0.0):
+    """Weighted mean loss over the samples, summed over outputs, alpha |W|^2 / (2 weight), l2 |W|^2 / 2 and l1 |W|_1."""
+    weights = np.ones(len(X)) if weights is None else weights
+    connections = [layer for layer in layers if not isinstance(layer, MaxPool2D)]
+    W = np.concatenate(
+        [W.ravel() for W, layer in zip(coefs, connections, strict=True) if not isinstance(layer, BatchNorm)]
+    )
+    data = weights @ LOSSES[loss](forward(layers, coefs, intercepts, X), Y) + 0.5 * alpha * W @ W
+    return data / weights.sum() + 0.5 * l2 * W @ W + l1 * np.abs(W).sum()
 
 
 # ---------------------------------------------------------------------------------------- training

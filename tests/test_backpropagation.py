@@ -4,16 +4,21 @@ import numpy as np
 import pytest
 
 from skdeep.engine import program
-from skdeep.networks import Conv2D, Dense, MaxPool2D
+from skdeep.networks import BatchNorm, Conv2D, Dense, Dropout, MaxPool2D
 from skdeep.networks.initialisers import xavier_normal
 from skdeep.networks.network import Network
 from skdeep.networks.run import Run
+from skdeep.training.optimisers import GradientOnly, Objective, hyperparameters
 from tests import _reference as reference
 
 LOSSES = {
     "squared error": program.SQUARED_ERROR,
     "softmax cross-entropy": program.SOFTMAX_CROSS_ENTROPY,
     "logistic cross-entropy": program.LOGISTIC_CROSS_ENTROPY,
+    "poisson": program.POISSON,
+    "absolute error": program.ABSOLUTE_ERROR,
+    "huber": program.HUBER,
+    "quantile": program.QUANTILE,
 }
 # A chunk is 16 samples, a vector 2 to 8 of float64: one lane, a tail, whole chunks, and tails behind them.
 BATCHES = [1, 7, 16, 17, 33]
@@ -25,39 +30,63 @@ pytestmark = pytest.mark.usefixtures("serial")
 class Problem:
     """A network with parameters and one batch of data, whose loss and gradient the engine computes."""
 
-    def __init__(self, layers, input_shape, loss="squared error", *, batch=17, alpha=0.0, seed=0):
+    def __init__(self, layers, input_shape, loss="squared error", *, batch=17, seed=0, weighted=False, **penalties):
         rng = np.random.default_rng(seed)
-        self.layers, self.loss = layers, loss
+        self.layers, self.loss, self.penalties = layers, loss, penalties
         self.network = Network(layers, input_shape)
         theta = self.network.initialise(xavier_normal, rng, np.float64)
+        for bound in self.network.bound:
+            if isinstance(bound.layer, BatchNorm):
+                bound.weights.view(theta)[...] = rng.uniform(0.5, 2, bound.weights.shape)
         self.network.intercepts(theta)[-1][...] = 1.5  # ReLU outputs that are all off would have no gradient
         self.run = Run(self.network, theta, batch)
         self.X = rng.normal(size=(batch, *input_shape))
-        if loss == "squared error":
-            self.Y = rng.normal(size=(batch, self.network.n_outputs))
-        elif loss == "softmax cross-entropy":
+        if loss == "softmax cross-entropy":
             self.Y = np.eye(self.network.n_outputs)[rng.integers(self.network.n_outputs, size=batch)]
-        else:
+        elif loss == "logistic cross-entropy":
             self.Y = rng.integers(0, 2, (batch, self.network.n_outputs)).astype(float)
-        self.hyper = np.zeros(program.N_HYPERPARAMETERS)
-        self.hyper[program.ALPHA] = self.alpha = alpha
+        elif loss == "poisson":
+            self.Y = rng.integers(0, 4, (batch, self.network.n_outputs)).astype(float)
+        else:
+            self.Y = rng.normal(size=(batch, self.network.n_outputs))
+        self.weights = rng.uniform(0.1, 3, batch) if weighted else None
+        self.hyper = hyperparameters(
+            GradientOnly(), Objective(**penalties, loss_parameter=reference.PARAMETERS.get(loss, 0.0))
+        )
         self.rng = rng
 
     @property
     def parameters(self):
-        return self.network.coefs(self.run.theta), self.network.intercepts(self.run.theta)
+        """Weights, or scales, and biases of all layers that have any."""
+        bound = [each for each in self.network.bound if each.weights is not None]
+        return tuple([slot.view(self.run.theta) for slot in slots] for slots in zip(*((b.weights, b.bias) for b in bound)))
+
+    @property
+    def data(self):
+        return self.X, self.Y, self.loss
 
     def value(self):
         """The loss; the gradient is then in `run.grad`."""
-        order = np.arange(len(self.X))
-        rows = self.X.reshape(len(self.X), -1)
-        return self.run.train(rows, self.Y, order, LOSSES[self.loss], self.hyper).losses[0]
+        rows, order = self.X.reshape(len(self.X), -1), np.arange(len(self.X))
+        self.run.n_updates = 0  # dropout depends on it
+        return self.run.train(rows, self.Y, order, LOSSES[self.loss], self.hyper, weights=self.weights).losses[0]
+
+    def pieces(self):
+        """On which smooth piece of network, loss and penalty the parameters stand."""
+        scores = reference.forward(self.layers, *self.parameters, self.X)
+        return np.concatenate(
+            [
+                reference.pattern(self.layers, *self.parameters, self.X),
+                reference.pieces_of_loss(self.loss, scores, self.Y).ravel(),
+                np.sign(self.run.theta) if "l1" in self.penalties else np.zeros(1),
+            ]
+        )
 
     def beside(self, direction, size):
-        """Loss and linear piece of the network at theta + size * direction."""
+        """Loss and smooth piece of the network at theta + size * direction."""
         theta = self.run.theta.copy()
         self.run.theta += size * direction
-        value, piece = self.value(), reference.pattern(self.layers, *self.parameters, self.X)
+        value, piece = self.value(), self.pieces()
         self.run.theta[...] = theta
         return value, piece
 
@@ -73,8 +102,14 @@ def check_gradient(problem):
     """|g - g~| < 1e-6 (|g| + |g~|) for every direction on whose segment no ReLU and no pool changes its piece."""
     value = problem.value()
     gradient = problem.run.grad.copy()
-    data = problem.X, problem.Y, problem.loss, problem.alpha
-    assert value == pytest.approx(reference.objective(problem.layers, *problem.parameters, *data), rel=1e-12)
+    want = reference.objective(
+        problem.layers, *problem.parameters, *problem.data, weights=problem.weights, **problem.penalties
+    )
+    assert value == pytest.approx(want, rel=1e-12)
+    check_slopes(problem, value, gradient)
+
+
+def check_slopes(problem, value, gradient):
     slopes, differences, n_skipped = [], [], 0
     for direction in problem.directions():
         (above, piece), (below, other_piece) = problem.beside(direction, STEP), problem.beside(direction, -STEP)
@@ -93,7 +128,7 @@ def check_gradient(problem):
 
 
 def output_activations(loss):
-    # Cross-entropies take raw scores.
+    # The others take raw scores.
     return reference.ACTIVATIONS if loss == "squared error" else ("identity",)
 
 
@@ -111,8 +146,8 @@ def test_dense_layers(activation, loss, batch):
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+@pytest.mark.parametrize("loss", ["squared error", "softmax cross-entropy", "logistic cross-entropy"])
+@pytest.mark.parametrize("activation", reference.MONOTONE)
 def test_convolution_pool_and_dense_layers(activation, loss, batch):
     layers = [
         Conv2D(3, 3, activation=activation),
@@ -122,6 +157,45 @@ def test_convolution_pool_and_dense_layers(activation, loss, batch):
     ]
     for alpha in (0.0, 0.3):
         check_gradient(Problem(layers, (6, 7, 2), loss, batch=batch, alpha=alpha))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("batch", BATCHES)
+def test_sample_weights_and_penalties(loss, batch):
+    layers = [Dense(9, activation="tanh"), Dense(3, activation="identity")]
+    check_gradient(Problem(layers, (6,), loss, batch=batch, weighted=True, alpha=0.2))
+    check_gradient(Problem(layers, (6,), loss, batch=batch, weighted=True, l2=0.2, l1=0.05))
+
+
+@pytest.mark.parametrize("batch", [2, 7, 16, 17, 33])
+@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+def test_batch_normalisation(activation, batch):
+    layers = [
+        Dense(9, activation="identity"),
+        BatchNorm(activation=activation),
+        Dense(18, activation="tanh"),
+        BatchNorm(),
+        Dense(3, activation="identity"),
+    ]
+    check_gradient(Problem(layers, (6,), "softmax cross-entropy", batch=batch, alpha=0.1, weighted=True))
+    check_gradient(Problem([BatchNorm(), *layers], (6,), batch=batch))
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_dropout(batch):
+    # The masks are a function of seed, step and sample: the same for every theta, and the loss is smooth.
+    layers = [
+        Dense(9, activation="gelu"),
+        Dropout(0.3),
+        Dense(20, activation="identity"),
+        BatchNorm(activation="tanh"),
+        Dropout(0.5),
+        Dense(3, activation="identity"),
+    ]
+    problem = Problem(layers, (6,), "softmax cross-entropy", batch=batch)
+    problem.pieces = lambda: np.zeros(1)  # all functions are smooth
+    value = problem.value()
+    check_slopes(problem, value, problem.run.grad.copy())
 
 
 @pytest.mark.parametrize("units", [(1,), (1, 1), (17, 1), (31, 33), (65, 8, 2)], ids=str)
@@ -201,7 +275,7 @@ def test_delta_rule(activation, loss, batch):
             layers = [Dense(33, activation=activation), Dense(8, activation=activation), Dense(4, activation=output)]
             problem = Problem(layers, (20,), loss, batch=batch, alpha=alpha)
             problem.value()
-            want = reference.delta_rule(layers, *problem.parameters, problem.X, problem.Y, loss, alpha)
+            want = reference.delta_rule(layers, *problem.parameters, *problem.data, alpha)
             np.testing.assert_allclose(problem.run.grad, want, rtol=1e-12, atol=1e-12 * np.abs(want).max())
 
 

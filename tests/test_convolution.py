@@ -23,7 +23,7 @@ def maps(layers, X, *parameters, data_format="NHWC"):
     readout = Dense(int(np.prod(shape)), activation="identity")
     network = Network([*layers, readout], X.shape[1:], data_format)
     theta = np.zeros(network.n_parameters, X.dtype)
-    slots = [slot for bound in network.with_parameters for slot in (bound.weights, bound.bias)]
+    slots = [slot for bound in network.with_weights for slot in (bound.weights, bound.bias)]
     for slot, values in zip(slots[:-2], parameters, strict=True):
         slot.view(theta)[...] = values
     slots[-2].view(theta)[...] = np.eye(readout.units)

@@ -40,16 +40,17 @@ def _silu_slope(z):
     return s * (1.0 + z * (1.0 - s))
 
 
-_GELU = math.sqrt(2 / math.pi)
+_GELU = math.sqrt(8 / math.pi)
 
 
-def _gelu_tanh(z):
-    return tanh(_GELU * z * (1.0 + 0.044715 * z * z))
+def _gelu_gate(z):
+    """(1 + tanh(u)) / 2 = logistic(2 u) with u = sqrt(2 / pi) (z + 0.044715 z^3)."""
+    return logistic(_GELU * z * (1.0 + 0.044715 * z * z))
 
 
 def _gelu_slope(z):
-    t = _gelu_tanh(z)
-    return 0.5 * (1.0 + t) + 0.5 * z * (1.0 - t * t) * (_GELU * (1.0 + 3 * 0.044715 * z * z))
+    s = _gelu_gate(z)
+    return s + z * s * (1.0 - s) * (_GELU * (1.0 + 3 * 0.044715 * z * z))
 
 
 def _softplus(z):
@@ -69,7 +70,7 @@ ACTIVATIONS = {
     # Clevert, Unterthiner & Hochreiter (2016).
     "elu": Activation(_elu, lambda a: a.full(1.0).where(a > 0.0, a + 1.0)),
     # Hendrycks & Gimpel (2016), in their approximation by tanh.
-    "gelu": Activation(lambda z: 0.5 * z * (1.0 + _gelu_tanh(z)), _gelu_slope, monotone=False),
+    "gelu": Activation(lambda z: z * _gelu_gate(z), _gelu_slope, monotone=False),
     # Elfwing, Uchibe & Doya (2018).
     "silu": Activation(lambda z: z * logistic(z), _silu_slope, monotone=False),
     # Dugas, Bengio, Belisle, Nadeau & Garcia (2001).

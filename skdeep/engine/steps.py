@@ -144,7 +144,7 @@ def _backward(ops, start, stop, tables, theta, packed, samples, row, n_batch, sp
     A normalisation is where the phases meet: its deltas are summed between its own two halves.
     """
     lanes, n = lanes_of(rows), len(samples)
-    if stop < len(ops):
+    if stop < len(ops) and ops[stop, INPUT_DELTA_AT] >= 0:
         normalise_backward(ops[stop], theta, rows, row, n, n_batch)
     if start == 0:
         for i in range(len(partial)):

@@ -298,6 +298,7 @@ class _Compiler:
     def _normalisation(self, bound, rows_at, delta_at, stride):
         (width,) = bound.output_shape
         out_at, out_delta_at, centred_at = (self._rows(width)[0] for _ in range(3))
+        slope_at, statistics_at = self._slopes(bound.layer, width), self.rows_size
         self.rows_size += 4 * stride
         self._add(
             KIND=p.NORMALISE,
@@ -310,9 +311,9 @@ class _Compiler:
             OUT_STRIDE=stride,
             DELTA_AT=out_delta_at,
             INPUT_DELTA_AT=delta_at,
-            SLOPE_AT=self._slopes(bound.layer, width),
+            SLOPE_AT=slope_at,
             CENTRED_AT=centred_at,
-            STATISTICS_AT=self.rows_size - 4 * stride,
+            STATISTICS_AT=statistics_at,
             RUNNING_AT=bound.statistics.start,
         )
         operation = len(self.ops) - 1
@@ -331,7 +332,7 @@ class _Compiler:
             OUT_STRIDE=stride,
             DELTA_AT=out_delta_at,
             INPUT_DELTA_AT=delta_at,
-            DROPPED=round(bound.layer.rate * 2**32),
+            DROPPED=min(round(bound.layer.rate * 2**32), 2**32 - 1),
         )
         return out_at, out_delta_at
 
