@@ -7,14 +7,15 @@ import numba
 import numpy as np
 import pytest
 from numba.core.runtime import _nrt_python, rtsys
+from scipy import sparse
 from sklearn.base import clone
 
 from skdeep.engine import program, threads
-from skdeep.networks import Conv2D, Dense, MaxPool2D, run
+from skdeep.networks import BatchNorm, Conv2D, Dense, Dropout, MaxPool2D, run
 from skdeep.networks.initialisers import xavier_uniform
 from skdeep.networks.network import Network
 from skdeep.networks.run import Run
-from skdeep.training.optimisers import SGD, Adam, Objective, hyperparameters
+from skdeep.training.optimisers import SGD, Adam, GradientOnly, Objective, RMSprop, hyperparameters
 from tests import _reference as reference
 
 # ------------------------------------------------------------------------------------------ layers
@@ -112,14 +113,22 @@ OPTIMISERS = {
     "Nesterov": SGD(RATE, momentum=0.7, nesterov=True),
     "Adam": Adam(RATE),
     "Adam with other decays": Adam(RATE, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
+    "AdamW": Adam(RATE, decay=0.3),
+    "RMSprop": RMSprop(RATE, beta_2=0.9),
+    "clipped": SGD(RATE, momentum=0.9, clip_norm=0.1),
+    "clipped Adam": Adam(RATE, clip_norm=0.1),
 }
 
 
-def reference_step(optimiser, theta, gradient, state, t):
+def reference_step(optimiser, theta, gradient, state, t, decayed):
+    norm, decay = np.linalg.norm(gradient), getattr(optimiser, "decay", 0)
+    if optimiser.clip_norm:
+        gradient = gradient * min(1, optimiser.clip_norm / norm)
+    theta = theta - RATE * decay * theta * decayed
     if isinstance(optimiser, SGD):
         theta, state[0] = reference.sgd_step(theta, gradient, state[0], RATE, optimiser.momentum, optimiser.nesterov)
     else:
-        numbers = RATE, optimiser.beta_1, optimiser.beta_2, optimiser.epsilon
+        numbers = RATE, getattr(optimiser, "beta_1", 0.0), optimiser.beta_2, optimiser.epsilon
         theta, *state[:] = reference.adam_step(theta, gradient, *state, t, *numbers)
     return theta
 
@@ -131,7 +140,11 @@ def test_optimisers(name, batch_size, rng):
     network = Network(layers, (4,))
     theta = network.initialise(xavier_uniform, np.random.RandomState(0), np.float64)
     X, Y, alpha = rng.normal(size=(40, 4)), rng.normal(size=(40, 2)), 0.2
-    run, state, t = Run(network, theta, batch_size), [np.zeros_like(theta), np.zeros_like(theta)], 0
+    clipping = OPTIMISERS[name].clip_norm > 0
+    run, state, t = Run(network, theta, batch_size, clipping=clipping), [np.zeros_like(theta), np.zeros_like(theta)], 0
+    is_weight = np.zeros_like(theta)
+    for weights in network.coefs(is_weight):
+        weights[...] = 1
     for _ in range(2):  # epochs: the state lives on between them
         order = rng.permutation(40)
         hyper = hyperparameters(OPTIMISERS[name], Objective(alpha))
@@ -140,7 +153,7 @@ def test_optimisers(name, batch_size, rng):
             batch, t = order[start : start + batch_size], t + 1
             problem = network.coefs(theta), network.intercepts(theta), X[batch], Y[batch], "squared error", alpha
             assert loss == pytest.approx(reference.objective(layers, *problem), rel=1e-9)
-            theta = reference_step(OPTIMISERS[name], theta, reference.delta_rule(layers, *problem), state, t)
+            theta = reference_step(OPTIMISERS[name], theta, reference.delta_rule(layers, *problem), state, t, is_weight)
     # Adam divides by the size of the gradient and so magnifies the rounding of small ones.
     np.testing.assert_allclose(run.theta, theta, rtol=1e-8, atol=1e-10)
 
@@ -149,6 +162,19 @@ def test_optimisers(name, batch_size, rng):
 
 NETWORKS = {
     "dense": ([Dense(37), Dense(11, activation="tanh"), Dense(3, activation="identity")], (30,)),
+    "normalised": (
+        [
+            Dense(37, activation="identity"),
+            BatchNorm(activation="silu"),
+            Dropout(0.2),
+            Dense(11, activation="gelu"),
+            Dropout(0.4),
+            Dense(5, activation="identity"),
+            BatchNorm(activation="relu"),
+            Dense(3, activation="identity"),
+        ],
+        (30,),
+    ),
     "maps": (
         [Conv2D(7, 3), MaxPool2D(3, stride=2), Conv2D(5, 2), Dense(9), Dense(3, activation="identity")],
         (6, 5, 1),
@@ -168,7 +194,8 @@ def trained(network, dtype, *, batch_size=33, n_epochs=2):
     hyper, loss = hyperparameters(Adam(0.01), Objective(0.1)), program.SOFTMAX_CROSS_ENTROPY
     losses = [run.train(X, Y, rng.permutation(150), loss, hyper).losses for _ in range(n_epochs)]
     assert losses[-1].mean() < losses[0].mean()
-    return run.theta, np.concatenate(losses), Run(network, run.theta, 40, training=False).predict(X)
+    predictor = Run(network, run.theta, 40, training=False, statistics=run.statistics)
+    return run.theta, np.concatenate(losses), predictor.predict(X)
 
 
 def assert_same_bits(some, others):
@@ -232,6 +259,92 @@ def test_training_state_belongs_to_the_run(network, dtype):
         trained(network, dtype, batch_size=batch_size)
 
 
+# ---------------------------------------------------------------------------- dropout and normalisation
+
+
+def passed(layers, X, *, seed=0, n_updates=0):
+    """What layers before one unit of weight 1 for each of their outputs make of X in training: by the gradients."""
+    n = X.shape[1]
+    network = Network([*layers, Dense(1, activation="identity")], (n,))
+    theta = np.zeros(network.n_parameters)
+    run = Run(network, theta, 1)
+    run.n_updates = n_updates
+    rows = []
+    for i in range(len(X)):
+        # The error is -1, the output's weights have the negative of what reaches them as their gradient.
+        run.n_updates = n_updates
+        run.train(X, np.ones((len(X), 1)), np.array([i]), program.SQUARED_ERROR, GRADIENT_ONLY, seed=seed)
+        rows.append(-run.grad[:n].copy())
+    return np.array(rows)
+
+
+GRADIENT_ONLY = hyperparameters(GradientOnly())
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    X = np.ones((200, 50))
+    kept = passed([Dropout(0.3)], X)
+    values = np.unique(kept)
+    np.testing.assert_allclose(values, [0, 1 / 0.7], rtol=1e-9)
+    # 10 000 draws: five standard errors.
+    assert abs((kept == 0).mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / X.size)
+    # Neither units nor samples go together: of independent pairs, a share of 0.49 is kept.
+    on = kept != 0
+    for pairs in (on[:, ::2] & on[:, 1::2], on[::2] & on[1::2]):
+        assert abs(pairs.mean() - 0.49) < 5 * np.sqrt(0.49 * 0.51 / pairs.size)
+
+
+def test_dropout_is_a_function_of_seed_step_and_sample():
+    X = np.ones((20, 50))
+    one = passed([Dropout(0.5)], X)
+    np.testing.assert_array_equal(one, passed([Dropout(0.5)], X))
+    np.testing.assert_array_equal(one[:7], passed([Dropout(0.5)], X[:7]))
+    for other in ({"seed": 1}, {"n_updates": 1}):
+        assert abs((passed([Dropout(0.5)], X, **other) == one).mean() - 0.5) < 0.1
+
+
+def test_normalisation_predicts_with_running_statistics(rng):
+    layers = [Dense(5, activation="identity"), BatchNorm(activation="tanh"), Dense(2, activation="identity")]
+    network = Network(layers, (4,))
+    X, Y = rng.normal(size=(40, 4)), rng.normal(size=(40, 2))
+    run = Run(network, network.initialise(xavier_uniform, np.random.RandomState(0), np.float64), 20)
+    mean, variance = np.zeros(5), np.ones(5)
+    (W, V), (b, c) = network.coefs(run.theta), network.intercepts(run.theta)
+    for _ in range(3):
+        for batch in (np.arange(20), np.arange(20, 40)):
+            z = X[batch] @ W + b
+            mean, variance = 0.9 * mean + 0.1 * z.mean(axis=0), 0.9 * variance + 0.1 * z.var(axis=0, ddof=1)
+            run.train(X, Y, batch, program.SQUARED_ERROR, hyperparameters(SGD(0.1)))
+    np.testing.assert_allclose(run.statistics, np.append(mean, variance), rtol=1e-10)
+    scale, shift = (slot.view(run.theta) for slot in (network.bound[1].weights, network.bound[1].bias))
+    want = np.tanh(scale * (X @ W + b - mean) / np.sqrt(variance + 1e-5) + shift) @ V + c
+    predictor = Run(network, run.theta, 7, training=False, statistics=run.statistics)
+    np.testing.assert_allclose(predictor.predict(X), want, rtol=1e-10)
+
+
+# ----------------------------------------------------------------------------------------- sparse rows
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_rows_are_dense_rows(dtype, rng):
+    X = sparse.random(50, 30, density=0.2, random_state=0, dtype=dtype).tolil()
+    X[3] = 0
+    X = X.tocsr()
+    twice = X.copy()
+    # Entries that come twice count twice.
+    twice.data = np.repeat(X.data / 2, 2)
+    twice.indices, twice.indptr = np.repeat(X.indices, 2), 2 * X.indptr
+    results = []
+    for rows in (X.toarray(), X, twice):
+        network = Network(*NETWORKS["dense"])
+        run = Run(network, network.initialise(xavier_uniform, np.random.RandomState(0), dtype), 7)
+        Y = np.eye(3, dtype=dtype)[np.arange(50) % 3]
+        run.train(rows, Y, np.arange(50), program.SOFTMAX_CROSS_ENTROPY, hyperparameters(Adam(0.01)))
+        results.append((run.theta.copy(), Run(network, run.theta, 9, training=False).predict(rows)))
+    for result in results[1:]:
+        assert_same_bits(results[0], result)
+
+
 # ----------------------------------------------------------------------------------------- launches
 
 
@@ -253,7 +366,7 @@ def test_predictions_of_nothing():
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_steps_allocate_nothing(network, n_workers, monkeypatch):
-    """More steps cost no more memory than the loss that each of them returns, in Python or in numba's run time."""
+    """More steps cost no more memory than loss, weight and factor of each, in Python or in numba's run time."""
     monkeypatch.setattr(threads, "n_workers", lambda work: n_workers)
     monkeypatch.setattr(threads, "launches", lambda n_steps: [(0, n_steps)])
     network = Network(*NETWORKS[network])
@@ -267,7 +380,7 @@ def test_steps_allocate_nothing(network, n_workers, monkeypatch):
         tracemalloc.start()
         try:
             run.train(X, Y, order, program.SQUARED_ERROR, hyper)
-            return tracemalloc.get_traced_memory()[1] - 8 * n_steps, rtsys.get_allocation_stats().alloc - before
+            return tracemalloc.get_traced_memory()[1] - 24 * n_steps, rtsys.get_allocation_stats().alloc - before
         finally:
             tracemalloc.stop()
 

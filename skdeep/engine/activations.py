@@ -64,9 +64,7 @@ ACTIVATIONS = {
     # The slope at zero is zero.
     "relu": Activation(_positive_part, lambda a: a.full(1.0).where(a > 0.0, 0.0)),
     # Maas, Hannun & Ng (2013).
-    "leaky_relu": Activation(
-        lambda z: z.where(z.not_below(0.0), 0.01 * z), lambda a: a.full(1.0).where(a > 0.0, 0.01)
-    ),
+    "leaky_relu": Activation(lambda z: z.where(z.not_below(0.0), 0.01 * z), lambda a: a.full(1.0).where(a > 0.0, 0.01)),
     # Clevert, Unterthiner & Hochreiter (2016).
     "elu": Activation(_elu, lambda a: a.full(1.0).where(a > 0.0, a + 1.0)),
     # Hendrycks & Gimpel (2016), in their approximation by tanh.

@@ -36,11 +36,15 @@ from skdeep.engine.simd import (
     store_span,
 )
 
-_sign = elementwise(lambda x: x.where(x.builder.fcmp_ordered("==", x.value, x.constant(0.0)), x.full(1.0).with_sign_of(x)))
+_sign = elementwise(
+    lambda x: x.where(x.builder.fcmp_ordered("==", x.value, x.constant(0.0)), x.full(1.0).with_sign_of(x))
+)
 _add_absolute = elementwise(lambda total, x: total + x.absolute())
 _blend = elementwise(lambda a, x, b, y: a * x + b * y)
 _difference = elementwise(lambda a, x, b, y: a * x - b * y)
-_scaled_step = elementwise(lambda theta, rate, first, second, epsilon: theta - rate * first / (second.square_root() + epsilon))
+_scaled_step = elementwise(
+    lambda theta, rate, first, second, epsilon: theta - rate * first / (second.square_root() + epsilon)
+)
 
 
 @part

@@ -40,7 +40,7 @@ class ClassOutputs:
 
     @property
     def kind(self):
-        """"binary", "multiclass" or "multilabel-indicator"."""
+        """ "binary", "multiclass" or "multilabel-indicator"."""
         return self.binarizer.y_type_
 
     @property

@@ -80,9 +80,7 @@ class _Perceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwo
         return tags
 
 
-@documented(
-    batch_size='"auto"', max_iter="200", coefs="weights (inputs, outputs) and biases of each layer."
-)
+@documented(batch_size='"auto"', max_iter="200", coefs="weights (inputs, outputs) and biases of each layer.")
 class MLPBackpropClassifier(ClassifierOutputs, _Perceptron):
     """Multilayer perceptron classifier: layers a = f(x W + b), trained by backpropagation.
 
@@ -203,9 +201,7 @@ class MLPBackpropClassifier(ClassifierOutputs, _Perceptron):
         return self._fit(X, y, sample_weight, known=known, incremental=True)
 
 
-@documented(
-    batch_size='"auto"', max_iter="200", coefs="weights (inputs, outputs) and biases of each layer."
-)
+@documented(batch_size='"auto"', max_iter="200", coefs="weights (inputs, outputs) and biases of each layer.")
 class MLPBackpropRegressor(RegressorOutputs, _Perceptron):
     """Multilayer perceptron regressor: layers a = f(x W + b), trained by backpropagation.
 

@@ -60,7 +60,6 @@ def minimise(run, data, plan, history, weights_of, *, max_fun, end_iteration, sa
 
     def after_iteration(intermediate_result):
         history.n_iter += 1
-        history.n_samples_seen += data.X.shape[0]
         history.loss_curve.append(float(intermediate_result.fun))
         history.grad_norm_curve.append(state["norms"])
         if history.loss_curve[-1] < history.best_loss:
