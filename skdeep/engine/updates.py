@@ -16,10 +16,8 @@ from skdeep.engine.program import (
     GRADIENT_ONLY,
     L1,
     L2,
-    LEARNING_RATE,
     MOMENTUM,
     NESTEROV,
-    RMSPROP,
     SGD,
     SOLVER,
 )

@@ -254,8 +254,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             )
             if not result.converged:
                 warnings.warn(
-                    f"lbfgs failed to converge after {history.n_iter} iteration(s): {result.message}. Increase max_iter "
-                    f"(={self.max_iter}) or max_fun (={self.max_fun}), or scale the data.",
+                    f"lbfgs failed to converge after {history.n_iter} iteration(s): {result.message}. Increase "
+                    f"max_iter (={self.max_iter}) or max_fun (={self.max_fun}), or scale the data.",
                     ConvergenceWarning,
                     stacklevel=5,
                 )

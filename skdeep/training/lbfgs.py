@@ -81,7 +81,7 @@ def minimise(run, data, plan, history, weights_of, *, max_fun, end_iteration, sa
     if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-            f"preprocessed. L-BFGS diverged in iteration {history.n_iter + 1}: scale X, for example with StandardScaler."
+            f"preprocessed. L-BFGS diverged in iteration {history.n_iter + 1}: scale X, as with StandardScaler."
         )
     run.theta[...] = result.x
     history.n_iter = result.nit

@@ -72,7 +72,7 @@ class GradientOnly:
     solver = program.GRADIENT_ONLY
 
 
-def hyperparameters(optimiser, objective=Objective()):  # noqa: B008 - immutable
+def hyperparameters(optimiser, objective=Objective()):
     """The engine's vector of numbers."""
     hyper = np.zeros(program.N_HYPERPARAMETERS)
     hyper[program.SOLVER] = optimiser.solver

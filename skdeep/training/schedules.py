@@ -1,4 +1,4 @@
-"""Schedules of the learning rate: its factor as a function of progress, from 0 at the first step to 1 after the last."""
+"""Schedules: the factor of the learning rate as a function of progress, 0 at the first step and 1 after the last."""
 
 import math
 
