@@ -1,6 +1,7 @@
 """What estimators of networks refuse, in words, and what of the odd they take without harm."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ def data():
 
 
 X, CLASSES, VALUES, WEIGHTS = data()
+LABELS = (X[:, :3] > 0).astype(int)
 SETTINGS = {"hidden_layer_sizes": (5,), "max_iter": 3, "batch_size": 10, "learning_rate_init": 0.01, "random_state": 0}
 CLASSIFIER, REGRESSOR = MLPBackpropClassifier(**SETTINGS), MLPBackpropRegressor(**SETTINGS)
 CONVNET = ConvNetClassifier(2, kernel_size=2, **SETTINGS)
@@ -41,11 +43,19 @@ def over(*estimators):
     return pytest.mark.parametrize("estimator", estimators, ids=lambda estimator: type(estimator).__name__)
 
 
-EVERY, PERCEPTRONS, CLASSIFIERS = (
-    over(CLASSIFIER, REGRESSOR, CONVNET),
-    over(CLASSIFIER, REGRESSOR),
-    over(CLASSIFIER, CONVNET),
-)
+EVERY, CLASSIFIERS = over(CLASSIFIER, REGRESSOR, CONVNET), over(CLASSIFIER, CONVNET)
+PERCEPTRONS = over(CLASSIFIER, REGRESSOR)
+
+
+def each_with(*settings):
+    """Every estimator with those of the settings that it has."""
+    estimators = CLASSIFIER, REGRESSOR, CONVNET
+    cases = [(net, some) for some in settings for net in estimators if set(some) <= set(net.get_params())]
+    return pytest.mark.parametrize(
+        ("estimator", "settings"), cases, ids=lambda case: str(case) if isinstance(case, dict) else type(case).__name__
+    )
+
+
 METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function", "transform"]
 
 
@@ -66,8 +76,7 @@ def outputs(net, X=X):
 
 def finite(net, X=X):
     """Whether all numbers of a fitted network are."""
-    numbers = [net.theta_, net.loss_curve_, *outputs(net, X)]
-    return all(np.isfinite(array).all() for array in numbers)
+    return all(np.isfinite(array).all() for array in [net.theta_, *outputs(net, X)])
 
 
 def finite_or_says_so(net, X, y):
@@ -112,14 +121,11 @@ def test_one_weight_for_all_that_is_not_finite(estimator, weight):
 
 
 @EVERY
-@pytest.mark.parametrize("method", METHODS)
-def test_predictions_of_what_is_not_finite(estimator, method):
-    if not hasattr(estimator, method):
-        assert method in ("transform", "predict_proba", "predict_log_proba", "decision_function")
-        return
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_predictions_of_what_is_not_finite(estimator, bad):
     net, X_bad = fitted(estimator), X.copy()
-    for bad in (np.nan, np.inf):
-        X_bad[3, 4] = bad
+    X_bad[3, 4] = bad
+    for method in filter(partial(hasattr, net), METHODS):
         with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
             getattr(net, method)(X_bad)
 
@@ -142,7 +148,7 @@ def test_nan_that_was_not_looked_for(estimator, settings, array):
     X_bad, weights, net = X.copy(), WEIGHTS.copy(), fitted(estimator)
     (X_bad if array == "X" else weights).flat[5] = np.nan
     with config_context(assume_finite=True):
-        with pytest.raises(ValueError, match="diverged|NaN"):
+        with pytest.raises(ValueError, match=r"diverged|NaN"):
             fitted(estimator, X_bad, None, weights, **settings)
         predictions = net.predict(X_bad)
     # One sample is lost, its neighbours are not.
@@ -176,8 +182,8 @@ def test_unfitted_perceptron(method):
         ({"y": np.zeros((40, 2, 2))}, r"dim 3|[Uu]nknown label type|1d array"),
         ({"X": X[:, :0]}, r"0 feature\(s\)"),
         ({"X_val": X}, "X_val needs y_val"),
-        ({"y_val": CLASSES}, "y_val needs X_val"),
-        ({"sample_weight_val": WEIGHTS}, "sample_weight_val needs X_val"),
+        ({"y_val": CLASSES}, r"y_val.* X_val"),
+        ({"sample_weight_val": WEIGHTS}, r"sample_weight_val.* X_val"),
         ({"X_val": X, "y_val": CLASSES[:-1]}, "inconsistent numbers of samples"),
         ({"X_val": X[:, :4], "y_val": CLASSES}, "is expecting 9 features"),
         ({"X_val": X, "y_val": CLASSES, "sample_weight_val": WEIGHTS[:-1]}, r"sample_weight_val|sample_weight\.shape"),
@@ -191,16 +197,18 @@ def test_arrays_that_do_not_fit_each_other(estimator, changed, message):
     assert not hasattr(net, "theta_")
 
 
-@PERCEPTRONS
-@pytest.mark.parametrize("method", METHODS)
+@EVERY
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
-def test_another_number_of_features(estimator, method, form):
+def test_another_number_of_features(estimator, form):
+    form = np.asarray if estimator is CONVNET else form
     net = fitted(estimator, form(X))
-    for columns in (slice(5), [0, 1, 2, 3, 4, 5, 6, 7, 8, 0]):
+    again = getattr(net, "partial_fit", clone(net).set_params(warm_start=True).fit(X, target(net)).fit)
+    for X_other in (form(X[:, :5]), form(np.hstack([X, X]))):
+        for method in filter(partial(hasattr, net), METHODS):
+            with pytest.raises(ValueError, match="is expecting 9 features"):
+                getattr(net, method)(X_other)
         with pytest.raises(ValueError, match="is expecting 9 features"):
-            getattr(net, method if hasattr(net, method) else "predict")(form(X[:, columns]))
-    with pytest.raises(ValueError, match="is expecting 9 features"):
-        net.partial_fit(form(X[:, :5]), target(estimator))
+            again(X_other, target(net))
 
 
 @EVERY
@@ -232,8 +240,8 @@ def test_tables_in_three_dimensions():
     "settings", [{"solver": "lbfgs"}, {"early_stopping": True}, {"class_weight": "balanced"}], ids=str
 )
 def test_one_class(estimator, settings):
-    net = fitted(estimator, X, np.full(40, "only"), **settings)
-    assert (net.predict(X) == "only").all()
+    net = fitted(estimator, X, np.full(40, 7), **settings)
+    assert (net.predict(X) == 7).all()
     assert finite(net)
 
 
@@ -280,8 +288,8 @@ def test_batches_of_images_larger_than_the_data():
     ("n_samples", "validation_fraction", "message"),
     [
         (1, 0.1, "train set will be empty"),
-        (2, 0.1, "too small|number of classes"),
-        (10, 0.1, "too small|number of classes"),
+        (2, 0.1, "validation set is too small|least populated class"),
+        (10, 0.1, "validation set is too small|number of classes"),
         (40, 0.0, "validation_fraction|test_size"),
     ],
 )
@@ -290,6 +298,11 @@ def test_early_stopping_of_few(estimator, n_samples, validation_fraction, messag
     with pytest.raises(ValueError, match=message):
         net.fit(X[:n_samples], target(estimator)[:n_samples])
     assert not hasattr(net, "theta_")
+
+
+def test_one_value_has_no_variance_to_explain():
+    with pytest.raises(ValueError, match="validation set is too small"):
+        clone(REGRESSOR).set_params(early_stopping=True).fit(X, VALUES, X_val=X[:1], y_val=VALUES[:1])
 
 
 @CLASSIFIERS
@@ -318,18 +331,12 @@ def test_divergence_names_epoch_and_remedy(estimator, settings):
     assert not hasattr(net, "theta_")
 
 
-@EVERY
+@PERCEPTRONS
 def test_divergence_of_partial_fit_changes_nothing(estimator):
-    net, classes = clone(estimator), {"classes": [0, 1, 2]} if is_classifier(estimator) else {}
-    if not hasattr(net, "partial_fit"):
-        net.fit(X, target(estimator)).set_params(warm_start=True)
-    else:
-        net.partial_fit(X, target(estimator), **classes)
-    again = net.partial_fit if hasattr(net, "partial_fit") else net.fit
-    net.set_params(solver="sgd", learning_rate_init=1e300)
+    net = fitted(estimator).set_params(solver="sgd", learning_rate_init=1e300)
     before, theta = vars(net).copy(), net.theta_.copy()
-    with pytest.raises(ValueError, match="diverged in epoch"):
-        again(X, target(estimator))
+    with pytest.raises(ValueError, match=r"diverged in epoch 1\b"):
+        net.partial_fit(X, target(estimator))
     assert vars(net) == before
     np.testing.assert_array_equal(net.theta_, theta)
 
@@ -348,24 +355,14 @@ def test_divergence_leaves_the_best_weights(estimator):
 
 
 @EVERY
-@pytest.mark.parametrize("settings", [{}, {"early_stopping": True}], ids=str)
-def test_divergence_step_by_step(estimator, settings):
-    # The outputs grow a millionfold each epoch: finite at first, too large for their squares.
-    settings = settings | {"solver": "sgd", "activation": "identity", "momentum": 0, "learning_rate_init": 1e5}
-    net = clone(estimator).set_params(max_iter=100, batch_size=40, **settings)
-    y = target(estimator)
-    if not settings.get("early_stopping"):
-        assert finite_or_says_so(net, X, y)
-        return
+def test_divergence_step_by_step(estimator):
+    # The outputs grow a thousandfold each epoch: the loss is finite at first, and validation scores are not.
+    settings = {"solver": "sgd", "activation": "identity", "momentum": 0, "learning_rate_init": 1e3, "max_iter": 100}
+    net = clone(estimator).set_params(**settings)
+    assert finite_or_says_so(clone(net), X, target(estimator))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        assert finite_or_says_so(net, X, y) or np.isfinite(net.theta_).all()
-
-
-@EVERY
-def test_divergence_of_lbfgs(estimator):
-    net = clone(estimator).set_params(solver="lbfgs")
-    assert finite_or_says_so(net, X * 1e300, target(estimator))
+        warnings.filterwarnings("ignore", "Training diverged in epoch", ConvergenceWarning)
+        assert finite_or_says_so(net.set_params(early_stopping=True), X, target(estimator))
 
 
 # ------------------------------------------------------------------------------------------ extreme data
@@ -376,7 +373,7 @@ def test_divergence_of_lbfgs(estimator):
 @pytest.mark.parametrize("scale", [0, 1e-300, 1e-30, 1e30, 1e300])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_scale_of_the_features(estimator, solver, scale, dtype):
-    # In float32 the extremes are powers of ten of a tenth.
+    # Of float32, the exponents are an eighth.
     X_scaled = (X * (scale if dtype == np.float64 else np.sign(scale) * scale**0.125)).astype(dtype)
     assert finite_or_says_so(clone(estimator).set_params(solver=solver), X_scaled, target(estimator))
 
@@ -407,6 +404,8 @@ def test_predictions_beyond_the_networks_precision(estimator):
     net = fitted(estimator, X.astype(np.float32))
     with pytest.raises(ValueError, match=r"infinity|too large for dtype\('float32'\)"):
         net.predict(X * 1e300)
+    with pytest.raises(ValueError, match=r"infinity|too large for dtype\('float32'\)"):
+        net.fit(X.astype(np.float32), target(estimator), X_val=X * 1e300, y_val=target(estimator))
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "quantile", "poisson"])
@@ -480,22 +479,16 @@ def test_weights_beyond_the_networks_precision(estimator):
         fitted(estimator, X.astype(np.float32), None, np.full(40, 1e300))
 
 
-@EVERY
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"solver": "lbfgs"},
-        {"early_stopping": True},
-        {"shuffle": False},
-        {"dropout": 0.5},
-        {"class_weight": "balanced"},
-    ],
-    ids=str,
+@each_with(
+    {},
+    {"solver": "lbfgs"},
+    {"early_stopping": True},
+    {"shuffle": False},
+    {"dropout": 0.5},
+    {"batch_norm": True},
+    {"class_weight": "balanced"},
 )
 def test_samples_of_weight_zero_are_absent(estimator, settings):
-    if not set(settings) <= set(estimator.get_params()):
-        settings = {"batch_norm": True}
     kept, y = np.arange(40) % 5 != 0, target(estimator)
     net = fitted(estimator, X, y, kept * WEIGHTS, **settings)
     assert_same(net, fitted(estimator, X[kept], y[kept], WEIGHTS[kept], **settings))
@@ -512,10 +505,11 @@ def test_samples_of_weight_zero_are_absent_from_sparse_data(estimator):
 @pytest.mark.parametrize("y", [CLASSES, CLASSES % 2], ids=["three", "two"])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_classes_of_weight_zero_are_absent(estimator, y, early_stopping):
-    settings = {"early_stopping": early_stopping, "validation_fraction": 0.25}
+    settings = {"early_stopping": early_stopping, "validation_fraction": 0.25, "batch_size": 5}
     by_class = fitted(estimator, X, y, WEIGHTS, class_weight={0: 0, 1: 1, 2: 1}, **settings)
     assert finite(by_class)
-    assert_same(by_class, fitted(estimator, X, y, WEIGHTS * (y > 0), **settings))
+    if not early_stopping:  # scores are taken on samples of all classes
+        assert_same(by_class, fitted(estimator, X, y, WEIGHTS * (y > 0), **settings))
 
 
 @CLASSIFIERS
@@ -523,6 +517,22 @@ def test_classes_of_weight_zero_are_absent(estimator, y, early_stopping):
 def test_bad_class_weights(estimator, weight):
     with pytest.raises(ValueError, match="class_weight"):
         fitted(estimator, class_weight={0: weight})
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_validation_data_in_another_form(estimator, dtype, form):
+    form = np.asarray if estimator is CONVNET else form
+    y, other = target(estimator), np.float64 if dtype == np.float32 else np.float32
+    nets = [clone(estimator).set_params(early_stopping=True) for _ in range(2)]
+    nets[0].fit(X.astype(dtype), y, X_val=X.astype(dtype), y_val=y)
+    nets[1].fit(X.astype(dtype), y, X_val=form(X.astype(other)), y_val=y)
+    # Sums over sparse rows have another order.
+    rtol = 1e-5 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(nets[1].validation_scores_, nets[0].validation_scores_, rtol=rtol)
+    np.testing.assert_allclose(nets[1].validation_loss_curve_, nets[0].validation_loss_curve_, rtol=rtol)
+    np.testing.assert_array_equal(nets[1].theta_, nets[0].theta_)
 
 
 @EVERY
@@ -612,9 +622,10 @@ def test_files_in_memory(estimator, mode, dtype, tmp_path):
         (np.full((40, 9), 1j, object), "[Cc]omplex"),
         (np.full((40, 9), "2020-01-01", "datetime64[D]"), "datetime64|dates"),
         (np.full((40, 9), 1, "timedelta64[s]"), "timedelta64|dates"),
+        (pd.DataFrame({"day": pd.date_range("2020", periods=40), "number": X[:, 0]}), "datetime64|dates|Timestamp"),
+        (pd.DataFrame({"day": pd.date_range("2020", periods=40)}), "datetime64|dates|Timestamp"),
         (np.matrix(X), "np.matrix is not supported"),
         (np.ma.masked_greater(X, 1), "mask"),
-        (np.zeros((40, 9), [("a", float)]), "dtype|cast|convert|float"),
     ],
 )
 def test_what_is_no_array_of_numbers(estimator, junk, message):
@@ -662,13 +673,13 @@ def frozen(X):
 
 
 SPARSE = {
-    **{f"{kind}_{what}": getattr(sparse, f"{kind}_{what}") for kind in ("csr", "csc", "coo", "lil", "dok", "bsr") for what in ("array", "matrix")},
+    **{name: getattr(sparse, name) for name in ("csr_array", "csc_array", "coo_array", "dok_array", "bsr_array")},
+    **{name: getattr(sparse, name) for name in ("csr_matrix", "csc_matrix", "coo_matrix", "lil_matrix", "dia_matrix")},
     "int64 indices": long_indices,
     "read-only": frozen,
     "unsorted": unsorted,
-    "big-endian": lambda X: sparse.csr_array(X.astype(X.dtype.newbyteorder())),
     "rows cut out": lambda X: sparse.csr_array(np.vstack([X, X]))[: len(X)],
-}  # fmt: skip
+}
 
 
 @PERCEPTRONS
@@ -705,19 +716,19 @@ def test_sparse_complex_numbers(estimator):
         fitted(estimator, sparse.csr_array(X * 1j))
 
 
-@pytest.mark.parametrize("form", ["csr_array", "csr_matrix", "csc_array", "coo_array", "dok_matrix"])
+@pytest.mark.parametrize("form", ["csr_array", "csr_matrix", "csc_array", "coo_array", "lil_matrix"])
 def test_sparse_images(form):
-    with pytest.raises((TypeError, ValueError), match="[Ss]parse"):
+    with pytest.raises((TypeError, ValueError), match=r"[Ss]parse"):
         fitted(CONVNET, SPARSE[form](X))
-    with pytest.raises((TypeError, ValueError), match="[Ss]parse"):
+    with pytest.raises((TypeError, ValueError), match=r"[Ss]parse"):
         fitted(CONVNET).predict(SPARSE[form](X))
 
 
 @EVERY
 def test_sparse_targets_and_weights(estimator):
-    with pytest.raises((TypeError, ValueError), match="[Ss]parse|dense"):
+    with pytest.raises((TypeError, ValueError), match=r"[Ss]parse|dense"):
         fitted(estimator, X, sparse.csr_array(target(estimator)[:, None]))
-    with pytest.raises((TypeError, ValueError), match="[Ss]parse"):
+    with pytest.raises((TypeError, ValueError), match=r"[Ss]parse"):
         fitted(estimator, X, None, sparse.csr_array(WEIGHTS[:, None]))
 
 
@@ -748,7 +759,7 @@ WRONG = {
     "n_iter_no_change": [0, 2.5, None],
     "max_fun": [0, 10.0, None],
     "loss": ["hinge", None, 1],
-    "weight_init": ["zeros", None],
+    "weight_init": ["random", None],
     "lr_schedule": ["linear", 0.1],
     "class_weight": ["heavy", 1.0, [1, 2, 3]],
     "dropout": [-0.1, 1.0, np.nan, "half", None],
@@ -811,18 +822,12 @@ def test_lists_that_do_not_fit_the_layers(estimator, settings, message):
         fitted(estimator, hidden_layer_sizes=(4, 3), **settings)
 
 
-@EVERY
-@pytest.mark.parametrize("settings", [{"dropout": 0.5}, {"dropout": [0.5]}, {"l1": 0.1}, {"batch_norm": True}], ids=str)
+@each_with({"dropout": 0.5}, {"dropout": [0.5]}, {"l1": 0.1}, {"batch_norm": True})
 def test_lbfgs_wants_a_smooth_function(estimator, settings):
     (name,) = settings
-    if name not in estimator.get_params():
-        assert isinstance(estimator, ConvNetClassifier)
-        return
     with pytest.raises(ValueError, match=f'solver="lbfgs".*{name}='):
         fitted(estimator, solver="lbfgs", **settings)
-    assert finite(
-        fitted(estimator, solver="lbfgs", **{name: type(settings[name])() or 0.0} if name != "dropout" else {})
-    )
+    assert finite(fitted(estimator, solver="lbfgs", dropout=[0.0], l1=0))
 
 
 @EVERY
@@ -869,10 +874,9 @@ def test_parameters_changed_after_fit(estimator):
     "labels",
     [
         np.array(["no", "oh", "yes"]),
-        np.array([b"no", b"oh", b"yes"]),
         np.array(["no", "oh", "yes"], object),
         np.array([-3, -2, 5]),
-        np.array([-3.0, 0.0, 1e300]),
+        np.array([-3.0, 0.0, 1e9]),
         np.array([2, 200, 255], np.uint8),
         np.array([-1, 0, 2], ">i4"),
         np.array([0, 2**62, 2**62 + 1]),
@@ -884,7 +888,8 @@ def test_labels_keep_values_and_type(estimator, labels):
     net, want = fitted(estimator, X, labels[CLASSES]), fitted(estimator)
     np.testing.assert_array_equal(net.theta_, want.theta_)
     np.testing.assert_array_equal(net.classes_, labels)
-    assert net.classes_.dtype == net.predict(X).dtype == labels.dtype
+    # In the byte order of the machine.
+    assert net.classes_.dtype == net.predict(X).dtype == labels.dtype.newbyteorder("=")
     np.testing.assert_array_equal(net.predict(X), labels[want.predict(X)])
 
 
@@ -909,12 +914,18 @@ def test_labels_of_pandas(estimator):
 
 @CLASSIFIERS
 @pytest.mark.parametrize(
-    "y",
-    [VALUES, VALUES.astype(object), np.full(40, None), np.array([0, "one"] * 20, object), CLASSES * 1j],
-    ids=["continuous", "continuous objects", "None", "mixed", "complex"],
+    ("y", "message"),
+    [
+        (VALUES, "Unknown label type: continuous"),
+        (VALUES.astype(object), "Unknown label type"),
+        (np.full(40, None), "contains NaN|Unknown label type"),
+        (np.array([0, "one"] * 20, object), "Unknown label type|uniformly strings or numbers"),
+        (np.full(40, b"bytes"), "labels represented as bytes"),
+        (CLASSES * 1j, "Complex data not supported"),
+    ],
 )
-def test_what_are_no_labels(estimator, y):
-    with pytest.raises((ValueError, TypeError), match=r"[Uu]nknown label type|Complex|NaN|strings? and numbers|str"):
+def test_what_are_no_labels(estimator, y, message):
+    with pytest.raises((ValueError, TypeError), match=message):
         fitted(estimator, X, y)
 
 
@@ -942,7 +953,7 @@ def test_first_partial_fit_needs_the_classes():
 def test_later_partial_fit_with_other_classes():
     net = clone(CLASSIFIER).partial_fit(X[:20], CLASSES[:20], classes=[0, 1, 2])
     before, theta = vars(net).copy(), net.theta_.copy()
-    with pytest.raises(ValueError, match="`y` has classes not in `self.classes_`"):
+    with pytest.raises(ValueError, match=r"`y` has classes not in `self.classes_`"):
         net.partial_fit(X, CLASSES + 1)
     with pytest.raises(ValueError, match="is not the same as on last call"):
         net.partial_fit(X, CLASSES, classes=[0, 1, 2, 3])
@@ -968,9 +979,23 @@ def test_partial_fit_with_another_number_of_outputs():
             method(X, np.column_stack([VALUES, VALUES]))
 
 
-def test_validation_values_of_another_number_of_outputs():
+@pytest.mark.parametrize(("n_outputs", "n_validated"), [(1, 2), (2, 1), (2, 3)])
+def test_validation_values_of_another_number_of_outputs(n_outputs, n_validated):
     with pytest.raises(ValueError, match="y_val"):
-        clone(REGRESSOR).fit(X, VALUES, X_val=X, y_val=np.column_stack([VALUES, VALUES]))
+        clone(REGRESSOR).fit(X, X[:, :n_outputs].squeeze(), X_val=X, y_val=X[:, :n_validated].squeeze())
+
+
+@pytest.mark.parametrize("y", [LABELS[:, :2], CLASSES], ids=["fewer labels", "classes"])
+def test_labels_of_another_kind(y):
+    net = fitted(CLASSIFIER, X, LABELS)
+    with pytest.raises(ValueError, match="y_val"):
+        clone(CLASSIFIER).fit(X, LABELS, X_val=X, y_val=y)
+    with pytest.raises(ValueError, match=r"labels|classes"):
+        net.partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"labels|classes"):
+        net.set_params(warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="multilabel"):
+        fitted(CLASSIFIER).partial_fit(X, LABELS)
 
 
 def test_poisson_wants_counts():
@@ -985,53 +1010,42 @@ def test_poisson_wants_counts():
 # --------------------------------------------------------------------------- errors of the floating point
 
 
-@EVERY
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"early_stopping": True},
-        {"solver": "lbfgs"},
-        {"solver": "sgd", "learning_rate": "invscaling"},
-        {"loss": "squared_error"},
-        {"loss": "poisson"},
-        {"weight_decay": 0.1, "l1": 0.1, "clip_norm": 0.1, "dropout": 0.5, "lr_schedule": "one_cycle"},
-        {"batch_norm": True},
-    ],
-    ids=str,
+@each_with(
+    {},
+    {"early_stopping": True},
+    {"solver": "lbfgs"},
+    {"solver": "sgd", "learning_rate": "invscaling"},
+    {"loss": "squared_error"},
+    {"class_weight": "balanced"},
+    {"weight_decay": 0.1, "l1": 0.1, "clip_norm": 0.1, "dropout": 0.5, "lr_schedule": "one_cycle"},
+    {"batch_norm": True},
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_numpys_errors_are_raised(estimator, settings, dtype):
-    if (
-        settings.get("loss") == "poisson"
-        and is_classifier(estimator)
-        or not set(settings) <= set(estimator.get_params())
-    ):
-        settings = {}
-    y = np.abs(target(estimator))
-    want = fitted(estimator, X.astype(dtype), y, **settings)
+    X_fit, y = X.astype(dtype), target(estimator)
     samples = [(X * scale).astype(dtype) for scale in (1, 1e-30, 1e3)]
-    with np.errstate(all="raise"), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", ".*(Maximum iterations|lbfgs failed)", ConvergenceWarning)
-        net = fitted(estimator, X.astype(dtype), y, **settings)
-        got = [output for some in samples for output in outputs(net, some)]
+    want = fitted(estimator, X_fit, y, **settings)
+    with np.errstate(all="raise"):
+        net = fitted(estimator, X_fit, y, **settings)
+        said = [outputs(net, some) for some in samples]
     np.testing.assert_array_equal(net.theta_, want.theta_)
-    with np.errstate(all="ignore"):
-        for ours, theirs in zip(got, [output for some in samples for output in outputs(want, some)], strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+    for ours, some in zip(said, samples, strict=True):
+        for output, other in zip(ours, outputs(want, some), strict=True):
+            np.testing.assert_array_equal(output, other)
+
+
+@pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"solver": "lbfgs"}], ids=str)
+def test_numpys_errors_are_raised_for_counts(settings):
+    settings = settings | {"loss": "poisson", "activation": "identity"}
+    want = fitted(REGRESSOR, X, CLASSES, **settings).predict(X)
+    with np.errstate(all="raise"):
+        net = fitted(REGRESSOR, X, CLASSES, **settings)
+        np.testing.assert_array_equal(net.predict(X), want)
+        # The mean of these is zero or infinity.
+        assert set(np.unique(net.predict(X * 1e300))) <= {0.0, np.inf}
 
 
 @EVERY
 def test_numpys_errors_are_raised_where_training_diverges(estimator):
     with np.errstate(all="raise"), pytest.raises(ValueError, match="diverged in epoch 3"):
         fitted(estimator, **EXPLODING)
-
-
-def test_values_that_have_no_exponential():
-    net = fitted(REGRESSOR, X, np.abs(VALUES), loss="poisson", activation="identity")
-    for errors in ("raise", "warn"):
-        with np.errstate(all=errors):
-            predictions = net.predict(X * 1e300)
-        # The mean is zero or infinity, in silence.
-        assert set(np.unique(predictions)) <= {0.0, np.inf}

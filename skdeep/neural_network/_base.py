@@ -124,7 +124,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,) or None, default=None
             At least 0; a sample of weight 0 is as good as absent.
         X_val, y_val : array-likes as X and y, or None, default=None
-            Data to validate on after each epoch. With `early_stopping` they take the place of a part of X.
+            Data to validate on after each epoch, but not under "lbfgs". With `early_stopping` they take the place
+            of a part of X.
         sample_weight_val : array-like of shape (n_validation_samples,) or None, default=None
             Weights of the validation data.
 
@@ -189,43 +190,40 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
 
     def _split(self, X, y, sample_weight, held_out, outputs, rng):
         """What to train on, and what to validate on if anything."""
-        data = self._data(X, y, sample_weight, outputs)
+        X, y, weights = _present(X, y, sample_weights(sample_weight, X))
         X_val, y_val, weights_val = held_out
+        if self.solver == "lbfgs":
+            return self._data(X, y, weights, outputs), None
         if X_val is not None:
             if y_val is None:
                 raise ValueError("X_val needs y_val.")
             X_val, y_val, _ = self._validate(X_val, y_val, reset=False)
+            X_val = X_val.astype(X.dtype, copy=False)
             _, y_val = self._outputs_for(y_val, outputs.binarizer)
             self._check_classes(y_val, outputs, exactly=False)
-            return data, self._validation(X_val, y_val, sample_weights(weights_val, X_val), outputs)
-        if not self.early_stopping or self.solver == "lbfgs":
-            return data, None
-        kept = slice(None) if sample_weight is None else np.flatnonzero(sample_weights(sample_weight, X))
-        X, y = X[kept], y[kept]
+            weights_val = sample_weights(weights_val, X_val)
+            return self._data(X, y, weights, outputs), self._validation(X_val, y_val, weights_val, outputs)
+        if not self.early_stopping:
+            return self._data(X, y, weights, outputs), None
         train, test = train_test_split(
             np.arange(X.shape[0]),
             random_state=rng,
             test_size=self.validation_fraction,
-            stratify=outputs.strata(data.Y),
+            stratify=outputs.strata(y),
         )
         if len(test) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        weights = None if sample_weight is None else np.asarray(sample_weight)[kept][test]
-        validation = self._validation(X[test], y[test], sample_weights(weights, X[test]), outputs)
-        return Data(X[train], data.Y[train], None if data.weights is None else data.weights[train]), validation
+        part = lambda rows: (X[rows], y[rows], None if weights is None else weights[rows], outputs)
+        return self._data(*part(train)), self._validation(*part(test))
 
-    def _data(self, X, y, sample_weight, outputs):
-        """Samples of positive weight."""
-        weights, by_class = sample_weights(sample_weight, X), self._class_weights(y)
-        if by_class is not None:
-            weights = sample_weights(by_class if weights is None else weights * by_class, X)
-        Y = outputs.encode(y, X.dtype)
-        if weights is not None and not weights.all():
-            kept = np.flatnonzero(weights)
-            X, Y, weights = X[kept], Y[kept], weights[kept]
-        return Data(X, Y, weights)
+    def _data(self, X, y, weights, outputs):
+        """Samples and their targets, the weights times those of their classes."""
+        of_classes = self._class_weights(y)
+        if of_classes is not None:
+            X, y, weights = _present(X, y, sample_weights(of_classes if weights is None else weights * of_classes, X))
+        return Data(X, outputs.encode(y, X.dtype), weights)
 
     def _validation(self, X, y, weights, outputs):
         """Held-out data with the function that scores the outputs of a network on it."""
@@ -410,6 +408,14 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
     def intercepts_(self):
         """Views of `theta_`: the biases of each layer."""
         return self._network.intercepts(self.theta_)
+
+
+def _present(X, y, weights):
+    """The samples of positive weight."""
+    if weights is None or weights.all():
+        return X, y, weights
+    kept = np.flatnonzero(weights)
+    return X[kept], y[kept], weights[kept]
 
 
 class _Tasks:

@@ -73,9 +73,9 @@ class ClassOutputs:
             Y = (1 - self.smoothing) * Y + self.smoothing / (len(self.classes) if self.kind == "multiclass" else 2)
         return Y.astype(dtype, copy=False)
 
-    def strata(self, Y):
+    def strata(self, y):
         """What a split keeps the shares of: as in scikit-learn, two classes, but neither more nor several labels."""
-        return Y > 0.5 if Y.shape[1] == 1 else None
+        return (y == self.classes[-1])[:, None] if self.n_outputs == 1 else None
 
     def predict(self, scores):
         if len(self.classes) == 1:
@@ -150,7 +150,7 @@ class ValueOutputs:
     def encode(self, y, dtype):
         return np.ascontiguousarray(y.reshape(len(y), -1), dtype=dtype)
 
-    def strata(self, Y):
+    def strata(self, y):
         return None
 
     def predict(self, scores):
