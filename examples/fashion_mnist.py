@@ -1,11 +1,13 @@
 """A perceptron on Fashion-MNIST without augmentation: two wide layers, normalised, thinned and cooled down.
 
-The data are Zalando's (Xiao, Rasul & Vollgraf, 2017): 60 000 images to train on and 10 000 to test, grey, 28 x 28, of ten
-kinds of clothes. They do not come with scikit-learn: give the path of an .npz with X_train, y_train, X_test and y_test.
+The data are Zalando's (Xiao, Rasul & Vollgraf, 2017): 60 000 images to train on and 10 000 to test, grey, 28 x 28, of
+ten kinds of clothes. They do not come with scikit-learn: give the path of an .npz with X_train, y_train, X_test and
+y_test.
 
     python examples/fashion_mnist.py fashion_mnist.npz
 
-The settings were chosen on 10 000 of the training images. A perceptron of 100 units, as scikit-learn has it, reaches 0.87.
+The settings were chosen on 10 000 of the training images. The fit takes about two minutes on two cores
+and reaches 0.908.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """The one shim over scikit-learn's semi-private names, and what `fit` means for every estimator here."""
 
 import functools
+from numbers import Number
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -17,12 +18,26 @@ __all__ = [
     "fitting",
     "float_dtypes",
     "is_first_partial_fit",
+    "refuse_dates_and_masks",
     "sample_weights",
 ]
 
 
+def refuse_dates_and_masks(array, name):
+    """Raise for what NumPy would take for numbers: dates, times, and elements behind a mask."""
+    dtypes = np.atleast_1d(np.asarray(getattr(array, "dtypes", getattr(array, "dtype", None)), dtype=object))
+    for dtype in dtypes:
+        if getattr(dtype, "kind", None) in ("M", "m"):
+            raise TypeError(
+                f"{name} holds dates or times ({dtype}): convert them to numbers, in a unit of your choice."
+            )
+    if np.ma.is_masked(array):
+        raise ValueError(f"{name} has masked elements: fill them in, or leave their samples out.")
+
+
 def float_dtypes(X):
     """What to convert X to: float32 stays, in the machine's byte order, all else becomes float64."""
+    refuse_dates_and_masks(X, "X")
     dtype = getattr(X, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.newbyteorder("=") == np.float32:
         return np.float32
@@ -31,7 +46,12 @@ def float_dtypes(X):
 
 def sample_weights(weights, X):
     """Finite weights of at least 0, not all of them 0, of X's dtype; None stays None."""
-    return None if weights is None else _check_sample_weight(weights, X, dtype=X.dtype, ensure_non_negative=True)
+    if weights is None:
+        return None
+    if isinstance(weights, Number):  # which scikit-learn does not look at
+        weights = np.full(X.shape[0], weights)
+    with np.errstate(over="ignore", under="ignore"):  # what float32 cannot hold is infinite, and refused
+        return _check_sample_weight(weights, X, dtype=X.dtype, ensure_non_negative=True)
 
 
 def fitting(fit):

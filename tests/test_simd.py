@@ -12,29 +12,31 @@ from skdeep.engine.elementary import exp_vector, logistic_vector, tanh_vector
 from skdeep.engine.jit import compiled, integer, integers, out, reals
 from skdeep.engine.program import GRADIENT_CHANNELS, NARROW, PIXELS, TAPS, WIDE
 from skdeep.engine.simd import (
-    ROWS,
-    VECS,
     add,
-    correlation_tile,
-    dot_tile,
     equal_or_zero,
     fma,
     lane_sum,
     lanes_of,
     load,
-    lowest_maxima,
     multiply,
     splat,
-    squared_distance_tile,
     store,
     store_first,
+    subtract,
+)
+from skdeep.engine.target import VECTOR_BITS, lanes
+from skdeep.engine.tiles import (
+    ROWS,
+    VECS,
+    correlation_tile,
+    dot_tile,
+    lowest_maxima,
+    squared_distance_tile,
     store_tile,
     store_tile_columns,
-    subtract,
     tap_gradient_tile,
     window_maxima,
 )
-from skdeep.engine.target import VECTOR_BITS, lanes
 from tests import _reference as reference
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -9,7 +9,9 @@ from numba.extending import intrinsic
 
 from skdeep.engine.elementary import exponential, log1p_of_fraction, logistic, tanh
 from skdeep.engine.jit import part
-from skdeep.engine.simd import Vec
+from skdeep.engine.simd import (
+    Vec,
+)
 
 
 @dataclass(frozen=True)

@@ -49,15 +49,17 @@ from skdeep.engine.program import (
 )
 from skdeep.engine.simd import (
     add,
-    correlation_tile,
     equal_or_zero,
     lane_sum,
     lanes_of,
     load,
-    lowest_maxima,
     multiply,
     splat,
     store,
+)
+from skdeep.engine.tiles import (
+    correlation_tile,
+    lowest_maxima,
     store_tile,
     tap_gradient_tile,
     window_maxima,

@@ -19,18 +19,20 @@ from skdeep.engine.program import (
     W_AT,
 )
 from skdeep.engine.simd import (
-    ROWS,
-    VECS,
     add,
-    dot_tile,
     lanes_of,
     load,
     multiply,
     splat,
     store,
     store_span,
-    store_tile_columns,
     store_transposed,
+)
+from skdeep.engine.tiles import (
+    ROWS,
+    VECS,
+    dot_tile,
+    store_tile_columns,
 )
 
 
@@ -44,16 +46,21 @@ def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_
     column = 0
     while column < n_columns:
         left = n_columns - column
-        wide = left > (VECS - 1) * lanes
+        # Three vectors side by side, where it does not leave a single one behind: that has too few sums for its loads.
+        vecs = (left + lanes - 1) // lanes
+        vecs = 2 if vecs == 4 else min(vecs, VECS)
         row = 0
         while row < n_rows:
             if n_rows >= ROWS:
                 # The last tile is moved back to end with the last row.
                 row = min(row, n_rows - ROWS)
                 x, to = x_at + row * x_row, out_at + row * out_row + column
-                if wide:
+                if vecs == VECS:
                     tile = dot_tile(X, x, x_row, x_step, Y, y_at + column, y_step, n, ROWS, VECS)
                     store_tile_columns(tile, out, to, out_row, left, VECS)
+                elif vecs == 2:
+                    tile = dot_tile(X, x, x_row, x_step, Y, y_at + column, y_step, n, ROWS, 2)
+                    store_tile_columns(tile, out, to, out_row, left, 2)
                 else:
                     tile = dot_tile(X, x, x_row, x_step, Y, y_at + column, y_step, n, ROWS, 1)
                     store_tile_columns(tile, out, to, out_row, left, 1)
@@ -63,7 +70,7 @@ def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_
                 tile = dot_tile(X, x, x_row, x_step, Y, y_at + column, y_step, n, 1, 1)
                 store_tile_columns(tile, out, to, out_row, left, 1)
                 row += 1
-        column += VECS * lanes if wide and n_rows >= ROWS else lanes
+        column += vecs * lanes if n_rows >= ROWS else lanes
 
 
 @part

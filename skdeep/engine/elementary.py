@@ -2,7 +2,9 @@
 
 import math
 
-from skdeep.engine.simd import elementwise
+from skdeep.engine.simd import (
+    elementwise,
+)
 
 
 def exponential(x):

@@ -14,10 +14,7 @@ from numba import prange
 from skdeep.engine.elementary import exp_vector
 from skdeep.engine.jit import compiled, integer, integers_2d, out, part, reals, reals_2d
 from skdeep.engine.simd import (
-    ROWS,
-    VECS,
     add,
-    dot_tile,
     elementwise,
     fma,
     lanes_of,
@@ -25,12 +22,17 @@ from skdeep.engine.simd import (
     multiply,
     prefetch,
     splat,
-    squared_distance_tile,
     store,
     store_first,
-    store_tile,
     store_transposed,
     subtract,
+)
+from skdeep.engine.tiles import (
+    ROWS,
+    VECS,
+    dot_tile,
+    squared_distance_tile,
+    store_tile,
 )
 
 PANEL = 48  # a multiple of ROWS, and of VECS vectors of every machine and dtype

@@ -16,7 +16,13 @@ from skdeep.engine.program import (
     SOFTMAX_CROSS_ENTROPY,
     SQUARED_ERROR,
 )
-from skdeep.engine.simd import lanes_of, load, splat, store, subtract
+from skdeep.engine.simd import (
+    lanes_of,
+    load,
+    splat,
+    store,
+    subtract,
+)
 
 
 @part

@@ -23,7 +23,17 @@ from skdeep.engine.program import (
     STATISTICS_AT,
     W_AT,
 )
-from skdeep.engine.simd import add, elementwise, fma, lanes_of, load, multiply, splat, store, subtract
+from skdeep.engine.simd import (
+    add,
+    elementwise,
+    fma,
+    lanes_of,
+    load,
+    multiply,
+    splat,
+    store,
+    subtract,
+)
 
 # Added to the variance, and the share of a batch in the running statistics: PyTorch's values.
 EPSILON, MOMENTUM = 1e-5, 0.1

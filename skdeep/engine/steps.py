@@ -87,7 +87,10 @@ from skdeep.engine.program import (
     UPDATE,
     W_AT,
 )
-from skdeep.engine.simd import lanes_of, prefetch
+from skdeep.engine.simd import (
+    lanes_of,
+    prefetch,
+)
 from skdeep.engine.updates import finish_gradient, update_span
 
 
@@ -315,7 +318,7 @@ def run_steps(
             first_task, stop_task = place * len(tasks) // n_parts, (place + 1) * len(tasks) // n_parts
             weight, rate = _total(chunk_weights, n_chunks), hyper[LEARNING_RATE] * factors[step]
             shrink = _shrink(task_squares, hyper[CLIP_NORM]) if kind == UPDATE else 1.0
-            # What nobody will ask for later stays in the cache.
+            # The gradient that nobody will ask for is written where the last one was, and stays in the cache.
             in_passing = kind == GRADIENTS_AND_UPDATE and hyper[SOLVER] != GRADIENT_ONLY
             for worker in prange(n_workers):
                 for i in range(first_task + worker, stop_task, n_workers):

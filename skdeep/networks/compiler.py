@@ -11,8 +11,11 @@ import numpy as np
 
 from skdeep.engine import program as p
 from skdeep.engine.activations import ACTIVATIONS, CODES
-from skdeep.engine.simd import ROWS, VECS
 from skdeep.engine.target import lanes as lanes_of
+from skdeep.engine.tiles import (
+    ROWS,
+    VECS,
+)
 from skdeep.networks.layers import BatchNorm, Conv2D, Dense, Dropout, MaxPool2D
 
 # Parameters that one task of an update takes: small enough to share among threads, large enough to pay.

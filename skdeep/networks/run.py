@@ -7,9 +7,11 @@ from scipy import sparse
 
 from skdeep.engine import program as p
 from skdeep.engine import threads
-from skdeep.engine.simd import VECS
 from skdeep.engine.steps import run_steps
 from skdeep.engine.target import lanes
+from skdeep.engine.tiles import (
+    VECS,
+)
 from skdeep.networks.compiler import compile_network
 
 # Rows that a prediction takes through the network at a time.
@@ -57,8 +59,8 @@ class Run:
 
     Attributes
     ----------
-    theta, grad : arrays of shape (n_parameters,)
-        The parameters, and the gradient of the last step if there is no optimiser, or one that is clipping.
+    theta : array of shape (n_parameters,)
+        The parameters.
     first, second : arrays of shape (n_parameters,)
         The optimiser's memory: velocity, or running means of the gradient and of its square.
     n_updates : int
@@ -68,13 +70,13 @@ class Run:
 
     def __init__(self, network, theta, batch_size, *, training=True, statistics=None, clipping=False):
         dtype, n = theta.dtype, theta.size
-        self.network, self.batch_size, self.dtype = network, batch_size, dtype
+        self.network, self.batch_size, self.dtype, self._clipping = network, batch_size, dtype, clipping
         self.program = compile_network(network, dtype, batch_size, training=training, clipping=clipping)
         # The loops read whole vectors, up to a register tile beyond the last parameter.
         padded = n + VECS * lanes(dtype)
         self._theta = _aligned_zeros(padded, dtype)
         self._first, self._second = (_aligned_zeros(padded if training else 1, dtype) for _ in range(2))
-        self._grad = _aligned_zeros(padded if training else 1, dtype)
+        self._grad, self._n_padded = np.zeros(0, dtype), padded
         self.theta, self.first, self.second = (array[:n] for array in (self._theta, self._first, self._second))
         self.theta[...] = theta
         self.statistics = network.initial_statistics(dtype) if statistics is None else statistics.astype(dtype)
@@ -95,6 +97,7 @@ class Run:
 
     @property
     def grad(self):
+        """The gradient of the last step, if there was no optimiser or one that clips: others keep none."""
         return self._grad[: self.theta.size]
 
     def train(self, X, Y, order, loss, hyper, *, weights=None, factors=None, seed=0):
@@ -147,10 +150,11 @@ class Run:
         n_workers = threads.n_workers(self._work)
         # A turn has two chunks for each worker, so that none waits.
         n_parts = max(1, min(self._work // LARGE_STEP, len(self._chunk_losses) // (2 * n_workers)))
-        # The gradient of a step, or of one task of each worker.
         longest_span = -(-self.program.longest_span // LINE) * LINE
-        if len(self._tasks) and self._grad.size < n_workers * longest_span:
-            self._grad = _aligned_zeros(n_workers * longest_span, self.dtype)
+        in_passing = not self._clipping and hyper[p.SOLVER] != p.GRADIENT_ONLY
+        grad_size = n_workers * longest_span if in_passing else self._n_padded
+        if len(self._tasks) and self._grad.size < grad_size:
+            self._grad = _aligned_zeros(grad_size, self.dtype)
         data, indices, indptr = _rows_of(X)
         weights = np.ones(X.shape[0], self.dtype) if weights is None else weights
         steps = Steps(np.zeros(len(factors)), np.zeros(len(factors)), np.zeros(len(self.network.with_weights)))

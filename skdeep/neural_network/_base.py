@@ -13,10 +13,18 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdeep._sklearn import Interval, Options, StrOptions, fitting, float_dtypes, sample_weights
+from skdeep._sklearn import (
+    Interval,
+    Options,
+    StrOptions,
+    fitting,
+    float_dtypes,
+    refuse_dates_and_masks,
+    sample_weights,
+)
 from skdeep.engine.activations import ACTIVATIONS
 from skdeep.networks.initialisers import INITIALISERS, xavier_uniform
 from skdeep.networks.layers import Dense
@@ -28,6 +36,7 @@ from skdeep.training.lbfgs import minimise
 from skdeep.training.optimisers import SGD, Adam, Objective, RMSprop
 from skdeep.training.schedules import SCHEDULES
 
+TOO_SMALL = "The validation set is too small."
 STOCHASTIC = {"sgd", "adam", "adamw", "rmsprop"}
 _SHARE = Interval(Real, 0, 1, closed="left")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
@@ -173,7 +182,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         plan = self._plan(outputs, rng, 1 if incremental else self.max_iter)
         tasks = _Tasks(self, X, y, sample_weight, learned, plan.max_iter)
         self._train(run, data, plan, history, rng, tasks, validation, learned, incremental)
-        vars(self).update(learned())
+        vars(self).update(learned(copied=False))
         return self
 
     # -------------------------------------------------------------------------------------- data
@@ -181,6 +190,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
     def _validate(self, X, y, *, reset):
         """Arrays from the user's data, and the shape of one sample."""
         checks = self._x_checks | self._y_checks
+        if checks.get("y_numeric"):
+            refuse_dates_and_masks(y, "y")
         X, y = validate_data(self, X, y, dtype=float_dtypes(X), order="C", reset=reset, **checks)
         return X.tocsr() if sparse.issparse(X) else X, y, (X.shape[1],)
 
@@ -191,18 +202,10 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
     def _split(self, X, y, sample_weight, held_out, outputs, rng):
         """What to train on, and what to validate on if anything."""
         X, y, weights = _present(X, y, sample_weights(sample_weight, X))
-        X_val, y_val, weights_val = held_out
         if self.solver == "lbfgs":
             return self._data(X, y, weights, outputs), None
-        if X_val is not None:
-            if y_val is None:
-                raise ValueError("X_val needs y_val.")
-            X_val, y_val, _ = self._validate(X_val, y_val, reset=False)
-            X_val = X_val.astype(X.dtype, copy=False)
-            _, y_val = self._outputs_for(y_val, outputs.binarizer)
-            self._check_classes(y_val, outputs, exactly=False)
-            weights_val = sample_weights(weights_val, X_val)
-            return self._data(X, y, weights, outputs), self._validation(X_val, y_val, weights_val, outputs)
+        if any(part is not None for part in held_out):
+            return self._data(X, y, weights, outputs), self._given_validation(*held_out, X.dtype, outputs)
         if not self.early_stopping:
             return self._data(X, y, weights, outputs), None
         train, test = train_test_split(
@@ -212,11 +215,26 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             stratify=outputs.strata(y),
         )
         if len(test) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
+            raise ValueError(f"{TOO_SMALL} Increase 'validation_fraction' or the size of your dataset.")
         part = lambda rows: (X[rows], y[rows], None if weights is None else weights[rows], outputs)
         return self._data(*part(train)), self._validation(*part(test))
+
+    def _given_validation(self, X, y, weights, dtype, outputs):
+        """The user's own validation data, which must be of the kind of the training data."""
+        if X is None or y is None:
+            raise ValueError("X_val needs y_val, and y_val and sample_weight_val need X_val.")
+        try:
+            X, y, _ = self._validate(X, y, reset=False)
+            given, y = self._outputs_for(y, outputs.binarizer)
+            if given.n_outputs != outputs.n_outputs:
+                raise ValueError(f"y has {given.n_outputs} outputs, that of the training data has {outputs.n_outputs}.")
+            self._check_classes(y, outputs, exactly=False)
+            if self.early_stopping and len(y) < 2:
+                raise ValueError(TOO_SMALL)
+            X = _cast(X, dtype)
+            return self._validation(X, y, sample_weights(weights, X), outputs)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"In the validation data X_val, y_val, sample_weight_val: {error}") from error
 
     def _data(self, X, y, weights, outputs):
         """Samples and their targets, the weights times those of their classes."""
@@ -232,7 +250,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
 
         def score(scores, learned):
             if scorer is None:
-                return outputs.default_metric(y, outputs.predict(scores), **kwargs)
+                with np.errstate(all="ignore"):  # a diverging net is not the metric's to report
+                    return outputs.default_metric(y, outputs.predict(scores), **kwargs)
             fitted = copy.copy(self)
             vars(fitted).update(learned())
             vars(fitted).pop("feature_names_in_", None)  # the names of X, whose columns are here without
@@ -346,17 +365,20 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             history.learning_rate = self.learning_rate_init
         return history
 
-    def _learned(self, network, run, outputs, history, validated):
+    def _learned(self, network, run, outputs, history, validated, copied=True):
+        """The learned attributes: copies while the run goes on, its own arrays when it has ended."""
         stops_early = self.early_stopping and validated
-        memory = run.first.copy(), run.second.copy(), run.n_updates
+        theta, first, second, statistics = (
+            array.copy() if copied else array for array in (run.theta, run.first, run.second, run.statistics)
+        )
         return {
             "_network": network,
             "_outputs": outputs,
             "_history": copy.deepcopy(history),
-            "_optimizer": OptimizerState(self.solver, history.learning_rate, *memory),
-            "_statistics": run.statistics.copy(),
+            "_optimizer": OptimizerState(self.solver, history.learning_rate, first, second, run.n_updates),
+            "_statistics": statistics,
             "_no_improvement_count": history.no_improvement_count,
-            "theta_": run.theta.copy(),
+            "theta_": theta,
             "loss_": history.loss_curve[-1] if history.loss_curve else np.nan,
             "loss_curve_": list(history.loss_curve),
             "best_loss_": None if stops_early else history.best_loss,
@@ -384,7 +406,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
 
     def _activations(self, network, X):
         """Outputs of a network of the first layers of the fitted one."""
-        X = self._rows(X).astype(self.theta_.dtype, copy=False)
+        X = _cast(self._rows(X), self.theta_.dtype)
         theta, statistics = self.theta_[: network.n_parameters], self._statistics[: network.n_statistics]
         batch_size = min(PREDICTION_BATCH, max(X.shape[0], 1))
         return Run(network, theta, batch_size, training=False, statistics=statistics).predict(X)
@@ -408,6 +430,16 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
     def intercepts_(self):
         """Views of `theta_`: the biases of each layer."""
         return self._network.intercepts(self.theta_)
+
+
+def _cast(X, dtype):
+    """X in the precision of a network, which must hold it."""
+    if X.dtype == dtype:
+        return X
+    with np.errstate(all="ignore"):
+        X = X.astype(dtype)
+        assert_all_finite(X, input_name="X")
+    return X
 
 
 def _present(X, y, weights):

@@ -1,13 +1,14 @@
 """The two ends of a network: from labels or values to targets, and from outputs to predictions."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import assert_all_finite, column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from skdeep.engine import program
@@ -94,7 +95,8 @@ class ClassOutputs:
         if len(self.classes) == 1:
             return np.ones_like(scores)
         if self.kind == "multiclass" and not self.squared:
-            return softmax(scores, axis=1)
+            with np.errstate(under="ignore"):
+                return softmax(scores, axis=1)
         positive = scores if self.squared else expit(scores)
         if self.kind == "binary":
             return np.hstack([1 - positive, positive])
@@ -110,7 +112,8 @@ class ClassOutputs:
             with np.errstate(divide="ignore"):
                 return np.log(self.probabilities(scores))
         if self.kind == "multiclass":
-            return log_softmax(scores, axis=1)
+            with np.errstate(under="ignore"):
+                return log_softmax(scores, axis=1)
         if self.kind == "binary":
             return np.hstack([log_expit(-scores), log_expit(scores)])
         # Labels that are certain tie at probability 1, and at its logarithm.
@@ -148,13 +151,17 @@ class ValueOutputs:
         return getattr(program, self.loss_name.upper())
 
     def encode(self, y, dtype):
-        return np.ascontiguousarray(y.reshape(len(y), -1), dtype=dtype)
+        with np.errstate(all="ignore"):
+            Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=dtype)
+            assert_all_finite(Y, input_name="y")
+        return Y
 
     def strata(self, y):
         return None
 
     def predict(self, scores):
-        values = np.exp(scores) if self.loss_name == "poisson" else scores
+        with np.errstate(over="ignore", under="ignore"):
+            values = np.exp(scores) if self.loss_name == "poisson" else scores
         return values.ravel() if self.flat else values
 
 
@@ -169,12 +176,18 @@ class ClassifierOutputs(ClassifierMixin):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         binarizer = LabelBinarizer().fit(y) if known is None else known
+        if known is None and y.dtype == object:  # of which LabelBinarizer makes text of one length
+            binarizer.classes_ = binarizer.classes_.astype(object)
         return ClassOutputs(binarizer, self.loss == "squared_error", self.label_smoothing), y
 
     def _check_classes(self, y, outputs, *, exactly):
-        classes = unique_labels(y)
-        if outputs.kind.startswith("multilabel"):
-            classes = outputs.classes if y.ndim == 2 and y.shape[1] == len(outputs.classes) else classes
+        n_labels = outputs.n_outputs if outputs.kind.startswith("multilabel") else None
+        if n_labels != (y.shape[1] if y.ndim == 2 else None):
+            raise ValueError(
+                f"`y` of shape {y.shape} does not go with the {outputs.kind} targets of the last fit: it must have the "
+                "same labels or classes."
+            )
+        classes = outputs.classes if n_labels else unique_labels(y)
         if exactly and set(classes) != set(outputs.classes):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
@@ -186,6 +199,10 @@ class ClassifierOutputs(ClassifierMixin):
             )
 
     def _class_weights(self, y):
+        if isinstance(self.class_weight, dict):
+            for label, weight in self.class_weight.items():
+                if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+                    raise ValueError(f"class_weight must be finite and at least 0, got {weight!r} for {label!r}.")
         return None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
 
     def _output_attributes(self, outputs):

@@ -162,8 +162,8 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
             )
         return super()._rows(X)
 
-    def _learned(self, network, *args):
-        return super()._learned(network, *args) | {"image_shape_in_": network.input_shape}
+    def _learned(self, network, *args, **kwargs):
+        return super()._learned(network, *args, **kwargs) | {"image_shape_in_": network.input_shape}
 
     def _hidden_layers(self, shape):
         if self.layers is not None:
@@ -187,7 +187,7 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
         sizes = layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         for units, rate in zip(sizes, for_each_layer(self.dropout, len(sizes), "dropout"), strict=True):
             layers.append(Dense(units, activation=self.activation))
-            if rate:
+            if rate != 0:
                 layers.append(Dropout(rate))
         return layers
 

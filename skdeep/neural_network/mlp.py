@@ -41,7 +41,7 @@ class _Perceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwo
                 layers += [Dense(units, activation="identity"), BatchNorm(activation=activation)]
             else:
                 layers.append(Dense(units, activation=activation))
-            if rate:
+            if rate != 0:
                 layers.append(Dropout(rate))
         return layers
 

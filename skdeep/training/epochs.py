@@ -160,7 +160,7 @@ def train(run, data, plan, history, rng, begin_epoch, validation=None, learned=N
         rates *= history.learning_rate / plan.optimiser.learning_rate
         steps = run.train(data.X, data.Y, order, plan.loss, hyper, weights=data.weights, factors=rates, seed=plan.seed)
         loss = float(steps.losses @ steps.weights / steps.weights.sum())
-        finite = np.isfinite(loss) and np.isfinite(run.theta).all()
+        finite = np.isfinite(loss) and np.isfinite(run.theta).all() and np.isfinite(run.statistics).all()
         history.n_iter += 1
         history.n_samples_seen += n_samples
         history.loss_curve.append(loss)

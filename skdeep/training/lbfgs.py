@@ -70,14 +70,15 @@ def minimise(run, data, plan, history, weights_of, *, max_fun, end_iteration, sa
         if state["stopped"]:
             raise StopIteration
 
-    result = minimize(
-        function,
-        run.theta.astype(np.float64),
-        method="L-BFGS-B",
-        jac=True,
-        callback=after_iteration,
-        options={"maxfun": max_fun, "maxiter": plan.max_iter, "gtol": plan.tol},
-    )
+    with np.errstate(all="ignore"):  # what overflows is reported below
+        result = minimize(
+            function,
+            run.theta.astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            callback=after_iteration,
+            options={"maxfun": max_fun, "maxiter": plan.max_iter, "gtol": plan.tol},
+        )
     if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be "

@@ -1,6 +1,7 @@
 """Schedules: the factor of the learning rate as a function of progress, 0 at the first step and 1 after the last."""
 
 import math
+from numbers import Real
 
 import numpy as np
 
@@ -46,7 +47,8 @@ def factors(schedule, first, n_steps, n_total):
     if schedule is None:
         return np.ones(n_steps)
     function = SCHEDULES.get(schedule, schedule)
-    values = np.array([function(min(1.0, (first + i) / n_total)) for i in range(n_steps)], np.float64)
-    if not (np.isfinite(values).all() and (values >= 0).all()):
-        raise ValueError(f"lr_schedule must give finite factors of at least 0, got {values[~(values >= 0)][:1]}.")
-    return values
+    values = [function(min(1.0, (first + i) / n_total)) for i in range(n_steps)]
+    for value in values:
+        if not (isinstance(value, Real) and 0 <= value < math.inf):
+            raise ValueError(f"lr_schedule must give finite factors of at least 0, got {value!r}.")
+    return np.array(values, np.float64)

@@ -1,0 +1,220 @@
+"""Tiles of accumulators: sums of products that stay in registers while a loop runs over what is summed.
+
+A tile is a tuple of A x B vectors, tile[a * B + b] = sum over k of left[a, k] * right[b, k].
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from skdeep.engine import target
+from skdeep.engine.simd import Vec, VecType, address, index, load_at, masked_store_at, splat_of, store_at, times
+
+# ROWS x VECS is the tile of dot products that leaves a register for each operand.
+ROWS, VECS = (8, 3) if target.VECTOR_REGISTERS == 32 else (4, 3)
+
+
+def _contract(builder, vector, n, sizes, factors, combine):
+    """Accumulate combine(left[a], right[b], tile[a, b]) over k < n.
+
+    `factors(k)` gives a function that emits left[a] and the list of right: one of the left is live at a
+    time, which keeps a large tile within the registers.
+    """
+    n_left, n_right = sizes
+    zero = ir.Constant(vector, [0.0] * vector.count)
+    slots = [cgutils.alloca_once_value(builder, zero) for _ in range(n_left * n_right)]
+    for slot in slots:  # alloca_once initialises at the function's entry only
+        builder.store(zero, slot)
+    with cgutils.for_range(builder, n, intp=n.type) as loop:
+        left, right = factors(loop.index)
+        for a in range(n_left):
+            left_a = Vec(builder, left(a))
+            for b in range(n_right):
+                slot = slots[a * n_right + b]
+                total = combine(left_a, Vec(builder, right[b]), Vec(builder, builder.load(slot)))
+                builder.store(total.value, slot)
+    return [builder.load(slot) for slot in slots]
+
+
+def _product(a, b, total):
+    return a.fma(b, total)
+
+
+def _squared_difference(a, b, total):
+    difference = a - b
+    return difference.fma(difference, total)
+
+
+def _row_tile(combine):
+    """tile[p, q] = sum over k < n of combine(X[x_at + p * x_row + k * x_step], Y[y_at + k * y_step + q * lanes :]).
+
+    ROWS rows of scalars of X meet VECS vectors of Y.
+    """
+
+    def tile(typingctx, X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS):
+        rows, vecs = ROWS.literal_value, VECS.literal_value
+        vector_type = VecType(X.dtype)
+
+        def codegen(context, builder, signature, args):
+            x_, x_at_, x_row_, x_step_, y_, y_at_, y_step_, n_ = args[:8]
+            vector = context.get_value_type(vector_type)
+            x_rows = [address(context, builder, X, x_, x_at_, times(builder, x_row_, p)) for p in range(rows)]
+            y_base = address(context, builder, Y, y_, y_at_)
+
+            def factors(k):
+                x_k, y_k = builder.mul(k, x_step_), builder.gep(y_base, [builder.mul(k, y_step_)])
+                right = [load_at(builder, builder.gep(y_k, [index(q * vector.count)]), vector) for q in range(vecs)]
+                return lambda p: splat_of(builder, builder.load(builder.gep(x_rows[p], [x_k])), vector), right
+
+            return context.make_tuple(
+                builder, signature.return_type, _contract(builder, vector, n_, (rows, vecs), factors, combine)
+            )
+
+        result = types.UniTuple(vector_type, rows * vecs)
+        return result(X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS), codegen
+
+    return intrinsic(prefer_literal=True)(tile)
+
+
+dot_tile = _row_tile(_product)
+squared_distance_tile = _row_tile(_squared_difference)
+
+
+@intrinsic(prefer_literal=True)
+def correlation_tile(typingctx, x, pixels, p_at, taps, t_at, n_taps, w, w_at, PIXELS, CHANNELS):
+    """tile[p, q] = sum over t < n_taps of x[pixels[p_at + p] + taps[t_at + t] :] * w[w_at + t * CHANNELS + q].
+
+    Vectors of x meet scalars of w: the samples are in the lanes.
+    """
+    n_pixels, n_channels = PIXELS.literal_value, CHANNELS.literal_value
+    vector_type = VecType(x.dtype)
+
+    def codegen(context, builder, signature, args):
+        x_, pixels_, p_at_, taps_, t_at_, n_taps_, w_, w_at_ = args[:8]
+        vector = context.get_value_type(vector_type)
+        x_pixels = []
+        for p in range(n_pixels):
+            pixel = builder.load(address(context, builder, pixels, pixels_, p_at_, index(p)))
+            x_pixels.append(address(context, builder, x, x_, pixel))
+        taps_base = address(context, builder, taps, taps_, t_at_)
+        w_base = address(context, builder, w, w_, w_at_)
+
+        def factors(t):
+            tap = builder.load(builder.gep(taps_base, [t]))
+            w_t = builder.gep(w_base, [times(builder, t, n_channels)])
+            weights = [builder.load(builder.gep(w_t, [index(q)])) for q in range(n_channels)]
+            right = [splat_of(builder, weight, vector) for weight in weights]
+            return lambda p: load_at(builder, builder.gep(x_pixels[p], [tap]), vector), right
+
+        tile = _contract(builder, vector, n_taps_, (n_pixels, n_channels), factors, _product)
+        return context.make_tuple(builder, signature.return_type, tile)
+
+    result = types.UniTuple(vector_type, n_pixels * n_channels)
+    return result(x, pixels, p_at, taps, t_at, n_taps, w, w_at, PIXELS, CHANNELS), codegen
+
+
+@intrinsic(prefer_literal=True)
+def tap_gradient_tile(typingctx, x, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS):
+    """tile[t, q] = sum over p < n_pixels of x[taps[t_at + t] + x_p :] * z[z_at + q * z_plane + z_p :].
+
+    `pixels` holds the pairs (x_p, z_p) from p_at on. Vectors of x meet vectors of z: the lanes of a tile
+    are still to be summed.
+    """
+    n_taps, n_channels = TAPS.literal_value, CHANNELS.literal_value
+    vector_type = VecType(x.dtype)
+
+    def codegen(context, builder, signature, args):
+        x_, taps_, t_at_, z_, z_at_, z_plane_, pixels_, p_at_, n_pixels_ = args[:9]
+        vector = context.get_value_type(vector_type)
+        x_taps = []
+        for t in range(n_taps):
+            tap = builder.load(address(context, builder, taps, taps_, t_at_, index(t)))
+            x_taps.append(address(context, builder, x, x_, tap))
+        planes = [address(context, builder, z, z_, z_at_, times(builder, z_plane_, q)) for q in range(n_channels)]
+        table = address(context, builder, pixels, pixels_, p_at_)
+
+        def factors(p):
+            entry = builder.gep(table, [times(builder, p, 2)])
+            x_pixel, z_pixel = builder.load(entry), builder.load(builder.gep(entry, [index(1)]))
+            right = [load_at(builder, builder.gep(plane, [z_pixel]), vector) for plane in planes]
+            return lambda t: load_at(builder, builder.gep(x_taps[t], [x_pixel]), vector), right
+
+        tile = _contract(builder, vector, n_pixels_, (n_taps, n_channels), factors, _product)
+        return context.make_tuple(builder, signature.return_type, tile)
+
+    result = types.UniTuple(vector_type, n_taps * n_channels)
+    return result(x, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS), codegen
+
+
+@intrinsic(prefer_literal=True)
+def store_tile(typingctx, tile, out, at, row_step, vec_step, VECS):
+    """out[at + p * row_step + q * vec_step :] = tile[p, q] for every vector of the tile."""
+    vecs = VECS.literal_value
+
+    def codegen(context, builder, signature, args):
+        tile_, out_, at_, row_step_, vec_step_ = args[:5]
+        for j, value in enumerate(cgutils.unpack_tuple(builder, tile_)):
+            p, q = divmod(j, vecs)
+            steps = at_, times(builder, row_step_, p), times(builder, vec_step_, q)
+            store_at(builder, value, address(context, builder, out, out_, *steps))
+        return context.get_dummy_value()
+
+    return types.void(tile, out, at, row_step, vec_step, VECS), codegen
+
+
+@intrinsic(prefer_literal=True)
+def store_tile_columns(typingctx, tile, out, at, row_step, n, VECS):
+    """out[at + p * row_step :][:n] = row p of the tile, for n up to VECS * lanes."""
+    vecs = VECS.literal_value
+
+    def codegen(context, builder, signature, args):
+        tile_, out_, at_, row_step_, n_ = args[:5]
+        for j, value in enumerate(cgutils.unpack_tuple(builder, tile_)):
+            p, q = divmod(j, vecs)
+            first = ir.Constant(n_.type, q * value.type.count)
+            pointer = address(context, builder, out, out_, at_, times(builder, row_step_, p), first)
+            masked_store_at(builder, value, pointer, builder.sub(n_, first))
+        return context.get_dummy_value()
+
+    return types.void(tile, out, at, row_step, n, VECS), codegen
+
+
+@intrinsic(prefer_literal=True)
+def lowest_maxima(typingctx, array, CHANNELS):
+    """What `window_maxima` starts from: CHANNELS maxima of minus infinity and their slots."""
+    vector_type = VecType(array.dtype)
+
+    def codegen(context, builder, signature, args):
+        vector = context.get_value_type(vector_type)
+        constants = [ir.Constant(vector, [number] * vector.count) for number in (float("-inf"), 0.0)]
+        return context.make_tuple(builder, signature.return_type, [c for c in constants for _ in range(n)])
+
+    n = CHANNELS.literal_value
+    return types.UniTuple(vector_type, 2 * n)(array, CHANNELS), codegen
+
+
+@intrinsic(prefer_literal=True)
+def window_maxima(typingctx, maxima, tile, slot, PIXELS, CHANNELS):
+    """The maxima over a window so far and the slots that hold them, updated by the tile's pixels.
+
+    The first of equal numbers wins, and NaN over all numbers. `slot` is the place of the tile's
+    first pixel within the window.
+    """
+    n_pixels, n_channels = PIXELS.literal_value, CHANNELS.literal_value
+
+    def codegen(context, builder, signature, args):
+        state = [Vec(builder, value) for value in cgutils.unpack_tuple(builder, args[0])]
+        values = [Vec(builder, value) for value in cgutils.unpack_tuple(builder, args[1])]
+        best, where = state[:n_channels], state[n_channels:]
+        first = builder.sitofp(args[2], best[0].type.element)
+        for p in range(n_pixels):
+            here = Vec(builder, splat_of(builder, first, best[0].type)) + p
+            for q in range(n_channels):
+                value = values[p * n_channels + q]
+                larger = builder.fcmp_unordered(">", value.value, best[q].value)
+                larger = builder.and_(larger, best[q].is_number())
+                best[q], where[q] = value.where(larger, best[q]), here.where(larger, where[q])
+        return context.make_tuple(builder, signature.return_type, [v.value for v in best + where])
+
+    return maxima(maxima, tile, slot, PIXELS, CHANNELS), codegen
