@@ -5,6 +5,7 @@ else the host), so that a narrower machine can be tried on a wider one.
 """
 
 import llvmlite.binding as llvm
+import numpy as np
 from numba.core import codegen, config
 
 CPU_NAME = config.CPU_NAME or llvm.get_host_cpu_name()
@@ -36,3 +37,15 @@ VECTOR_REGISTERS = 32 if VECTOR_BITS == 512 or not llvm.get_default_triple().sta
 def lanes(dtype):
     """Numbers of a NumPy dtype in one vector."""
     return VECTOR_BITS // (8 * dtype.itemsize)
+
+
+# Bytes of a cache line.
+LINE = 64
+
+
+def aligned_zeros(size, dtype):
+    """Zeros that begin with a cache line, so that no whole vector lies across two."""
+    dtype = np.dtype(dtype)
+    numbers = np.zeros(size + LINE // dtype.itemsize, dtype)
+    start = -numbers.ctypes.data % LINE // dtype.itemsize
+    return numbers[start : start + size]

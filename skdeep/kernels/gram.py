@@ -8,6 +8,7 @@ from sklearn.utils._chunking import get_chunk_n_rows
 from skdeep.engine import gram as engine
 from skdeep.engine import threads
 from skdeep.engine.gram import BLOCK, PANEL
+from skdeep.engine.target import aligned_zeros
 from skdeep.kernels.program import DOT, compile_tile_program
 
 # Above so many features a squared distance is |x|^2 + |y|^2 - 2 x.y of centred data, half the operations of
@@ -88,7 +89,7 @@ class Gram:
     def diagonal(self):
         """k(X[i], Y[i]), ndarray of shape (min(n_samples_X, n_samples_Y),)."""
         values = np.empty(min(self.shape), self.dtype)
-        scratch = _aligned(self._program.n_registers * engine.TILE, self.dtype)
+        scratch = aligned_zeros(self._program.n_registers * engine.TILE, self.dtype)
         program = self._program.instructions, self._constants, self._source_table(self._x)
         for first, stop in threads.launches(ceil(len(values) / PANEL), first=64):
             engine.fill_diagonal(*program, self._x.flat, self._y.flat, len(values), first, stop, scratch, values)
@@ -124,7 +125,7 @@ class Gram:
         """K = the rows of the matrix from `top`, a multiple of BLOCK, on."""
         n_rows, n_columns = K.shape
         workers = threads.n_workers(n_rows * n_columns * self._work)
-        scratch = _aligned(workers * self._program.n_registers * engine.TILE, self.dtype)
+        scratch = aligned_zeros(workers * self._program.n_registers * engine.TILE, self.dtype)
         panel_bytes = max(1, self._y.flat.nbytes // max(1, self._y.n_panels))
         arguments = (
             *(self._program.instructions, self._constants, self._source_table(x), x.flat, self._y.flat),
@@ -148,7 +149,7 @@ class _Panels:
     def __init__(self, n_samples, n_features, n_preparations, dtype):
         self.n_samples, self.n_panels = n_samples, ceil(n_samples / PANEL)
         self.size = self.n_panels * (n_features + 1) * PANEL  # of one preparation
-        self.flat = _aligned(n_preparations * self.size, dtype)
+        self.flat = aligned_zeros(n_preparations * self.size, dtype)
         self.blocks = self.flat.reshape(n_preparations, self.n_panels, n_features + 1, PANEL)
 
     def take(self, indices):
@@ -174,10 +175,3 @@ def _pack(X, preparations, centre):
             span = first * workers, min(stop * workers, panels.n_panels)
             engine.pack(X, shift, factors, place * panels.size, *span, panels.flat, workers)
     return panels
-
-
-def _aligned(size, dtype):
-    """Uninitialised numbers from the beginning of a cache line on, so that no vector lies across two."""
-    numbers = np.empty(size + 64 // dtype.itemsize, dtype)
-    start = -numbers.ctypes.data % 64 // dtype.itemsize
-    return numbers[start : start + size]

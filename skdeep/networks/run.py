@@ -8,7 +8,7 @@ from scipy import sparse
 from skdeep.engine import program as p
 from skdeep.engine import threads
 from skdeep.engine.steps import run_steps
-from skdeep.engine.target import lanes
+from skdeep.engine.target import LINE, aligned_zeros, lanes
 from skdeep.engine.tiles import (
     VECS,
 )
@@ -18,8 +18,6 @@ from skdeep.networks.compiler import compile_network
 PREDICTION_BATCH = 1024
 # Operations from which a step is cut into parts, so that no launch lasts long; a core does some 10^11 a second.
 LARGE_STEP = 2_000_000_000
-# Bytes of a cache line.
-LINE = 64
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,8 @@ class Run:
         self.program = compile_network(network, dtype, batch_size, training=training, clipping=clipping)
         # The loops read whole vectors, up to a register tile beyond the last parameter.
         padded = n + VECS * lanes(dtype)
-        self._theta = _aligned_zeros(padded, dtype)
-        self._first, self._second = (_aligned_zeros(padded if training else 1, dtype) for _ in range(2))
+        self._theta = aligned_zeros(padded, dtype)
+        self._first, self._second = (aligned_zeros(padded if training else 1, dtype) for _ in range(2))
         self._grad, self._n_padded = np.zeros(0, dtype), padded
         self.theta, self.first, self.second = (array[:n] for array in (self._theta, self._first, self._second))
         self.theta[...] = theta
@@ -83,8 +81,8 @@ class Run:
         self.n_updates = 0
         self._tasks = self.program.tasks if training else self.program.tasks[:0]
         self._work = self.program.work * batch_size * (3 if training else 1)
-        self._packed = _aligned_zeros(self.program.packed_size, dtype)
-        self._rows = _aligned_zeros(self.program.rows_size, dtype)
+        self._packed = aligned_zeros(self.program.packed_size, dtype)
+        self._rows = aligned_zeros(self.program.rows_size, dtype)
         n_chunks = -(-batch_size // p.CHUNK)
         self._partials = np.zeros((n_chunks, self.program.n_map_parameters if training else 0), dtype)
         self._chunk_losses, self._chunk_weights = np.zeros((2, n_chunks))
@@ -154,9 +152,10 @@ class Run:
         in_passing = not self._clipping and hyper[p.SOLVER] != p.GRADIENT_ONLY
         grad_size = n_workers * longest_span if in_passing else self._n_padded
         if len(self._tasks) and self._grad.size < grad_size:
-            self._grad = _aligned_zeros(grad_size, self.dtype)
+            self._grad = aligned_zeros(grad_size, self.dtype)
         data, indices, indptr = _rows_of(X)
-        weights = np.ones(X.shape[0], self.dtype) if weights is None else weights
+        weights = np.ones(X.shape[0], self.dtype) if weights is None else _aligned(weights)
+        Y = _aligned(Y)
         steps = Steps(np.zeros(len(factors)), np.zeros(len(factors)), np.zeros(len(self.network.with_weights)))
         for start, stop in threads.launches(len(factors) * len(self.program.phases) * n_parts):
             run_steps(
@@ -212,17 +211,14 @@ class Run:
         return self._workspaces[n_workers]
 
 
-def _aligned_zeros(n, dtype):
-    """Zeros that begin with a cache line, so that whole vectors do not lie across two."""
-    itemsize = np.dtype(dtype).itemsize
-    memory = np.zeros(n * itemsize + LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
-    return memory[start : start + n * itemsize].view(dtype)
-
-
 def _rows_of(X):
     """The numbers of X, and where they stand: column indices and row pointers, none of a dense X."""
     if sparse.issparse(X):
-        return X.data, X.indices.astype(np.int64, copy=False), X.indptr.astype(np.int64, copy=False)
+        return _aligned(X.data), X.indices.astype(np.int64, copy=False), X.indptr.astype(np.int64, copy=False)
     none = np.zeros(0, np.int64)
-    return X.reshape(-1), none, none
+    return _aligned(X.reshape(-1)), none, none
+
+
+def _aligned(array):
+    """The array, or a copy of one whose numbers lie across the machine's: numba would take it for another type."""
+    return np.require(array, requirements="A")

@@ -184,8 +184,8 @@ class ClassifierOutputs(ClassifierMixin):
         n_labels = outputs.n_outputs if outputs.kind.startswith("multilabel") else None
         if n_labels != (y.shape[1] if y.ndim == 2 else None):
             raise ValueError(
-                f"`y` of shape {y.shape} does not go with the {outputs.kind} targets of the last fit: it must have the "
-                "same labels or classes."
+                f"`y` of shape {y.shape} does not go with the {outputs.kind} targets of the last fit: classes and "
+                "multilabel indicators cannot take each other's place, and the number of labels stays."
             )
         classes = outputs.classes if n_labels else unique_labels(y)
         if exactly and set(classes) != set(outputs.classes):
