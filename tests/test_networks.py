@@ -357,6 +357,25 @@ def test_launches_cover_everything_once(monkeypatch):
             assert all(start < stop for start, stop in spans)
 
 
+def test_short_epochs_are_one_launch(monkeypatch, rng):
+    network = Network([Dense(3)], (4,))
+    X, Y = rng.normal(size=(640, 4)), rng.normal(size=(640, 3))
+    calls, launches = [], threads.launches
+
+    def counted(n, first):
+        spans = list(launches(n, first))
+        calls.append(len(spans))
+        return spans
+
+    monkeypatch.setattr(threads, "launches", counted)
+    run = Run(network, np.zeros(network.n_parameters), 64)
+    for _ in range(6):
+        run.train(X, Y, np.arange(640), program.SQUARED_ERROR, GRADIENT_ONLY)
+    # The first pass feels its way.
+    assert calls[0] > 1
+    assert calls[-1] == 1
+
+
 def test_predictions_of_nothing():
     network = Network([Dense(3)], (4,))
     run = Run(network, np.zeros(network.n_parameters), 1, training=False)
@@ -368,7 +387,7 @@ def test_predictions_of_nothing():
 def test_steps_allocate_nothing(network, n_workers, monkeypatch):
     """More steps cost no more memory than loss, weight and factor of each, in Python or in numba's run time."""
     monkeypatch.setattr(threads, "n_workers", lambda work: n_workers)
-    monkeypatch.setattr(threads, "launches", lambda n_steps: [(0, n_steps)])
+    monkeypatch.setattr(threads, "launches", lambda n, first: [(0, n)])
     network = Network(*NETWORKS[network])
     X, Y = np.zeros((1600, 30)), np.zeros((1600, 3))
     run = Run(network, np.zeros(network.n_parameters), 16)

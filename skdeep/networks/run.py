@@ -87,7 +87,7 @@ class Run:
         self._partials = np.zeros((n_chunks, self.program.n_map_parameters if training else 0), dtype)
         self._chunk_losses, self._chunk_weights = np.zeros((2, n_chunks))
         self._task_penalties, self._task_squares, self._total_squares = np.zeros((3, len(self._tasks)))
-        self._workspaces = {}
+        self._workspaces, self._first_launch = {}, 1
 
     def set_parameters(self, theta, statistics):
         """Take over what another run has learned."""
@@ -157,7 +157,9 @@ class Run:
         weights = np.ones(X.shape[0], self.dtype) if weights is None else _aligned(weights)
         Y = _aligned(Y)
         steps = Steps(np.zeros(len(factors)), np.zeros(len(factors)), np.zeros(len(self.network.with_weights)))
-        for start, stop in threads.launches(len(factors) * len(self.program.phases) * n_parts):
+        n_turns, longest = len(factors) * len(self.program.phases) * n_parts, 1
+        for start, stop in threads.launches(n_turns, first=self._first_launch):
+            longest = max(longest, stop - start)
             run_steps(
                 self.program.ops,
                 self.program.phases,
@@ -198,6 +200,8 @@ class Run:
                 steps.weights,
                 n_workers,
             )
+        # The next pass begins with what this one has found to fit.
+        self._first_launch = longest
         for task, squares in zip(self._tasks, self._total_squares, strict=True):
             if task[p.TASK_KIND] in (p.DENSE_ROWS, p.MAP_SPAN) and task[p.TASK_PENALISED]:
                 steps.squares[self.program.layer_of[task[p.TASK_OPERATION]]] += squares

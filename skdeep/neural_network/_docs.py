@@ -51,7 +51,7 @@ max_fun : int, default=15000
     Evaluations of the loss by "lbfgs" at most.
 """,
     "beyond": """
-weight_init : {"xavier_uniform", "xavier_normal", "he_normal", "he_uniform", "lecun_normal", "orthogonal", \\
+weight_init : {"xavier_uniform", "xavier_normal", "he_normal", "he_uniform", "lecun_normal", "orthogonal", \
         "small_normal", "zeros"}, default="xavier_uniform"
     Distribution of the initial weights. Xavier's have standard deviation sqrt(2 / (fan_in + fan_out)) (Glorot &
     Bengio, 2010), He's sqrt(2 / fan_in), LeCun's sqrt(1 / fan_in); "small_normal" is 0.01 for all layers, as in
