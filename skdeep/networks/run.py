@@ -1,5 +1,6 @@
 """A block program with its memory: what trains and predicts."""
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,7 +158,7 @@ class Run:
         weights = np.ones(X.shape[0], self.dtype) if weights is None else _aligned(weights)
         Y = _aligned(Y)
         steps = Steps(np.zeros(len(factors)), np.zeros(len(factors)), np.zeros(len(self.network.with_weights)))
-        n_turns, longest = len(factors) * len(self.program.phases) * n_parts, 1
+        n_turns, longest, began = len(factors) * len(self.program.phases) * n_parts, 1, time.perf_counter()
         for start, stop in threads.launches(n_turns, first=self._first_launch):
             longest = max(longest, stop - start)
             run_steps(
@@ -200,8 +201,9 @@ class Run:
                 steps.weights,
                 n_workers,
             )
-        # The next pass begins with what this one has found to fit.
-        self._first_launch = longest
+        # The next pass is one launch if this one was short, or begins with what has been found to fit.
+        short = time.perf_counter() - began < threads.LONGEST_LAUNCH / 2
+        self._first_launch = n_turns if short else longest
         for task, squares in zip(self._tasks, self._total_squares, strict=True):
             if task[p.TASK_KIND] in (p.DENSE_ROWS, p.MAP_SPAN) and task[p.TASK_PENALISED]:
                 steps.squares[self.program.layer_of[task[p.TASK_OPERATION]]] += squares
