@@ -69,10 +69,18 @@ class ClassOutputs:
 
     def encode(self, y, dtype):
         """Targets, array of shape (n_samples, n_outputs)."""
-        Y = np.ascontiguousarray(self.binarizer.transform(y), dtype=dtype)
+        if self.kind == "multiclass":
+            Y = np.zeros((len(y), self.n_outputs), dtype)
+            Y[np.arange(len(y)), np.searchsorted(self.classes, y)] = 1
+        elif self.kind == "binary":
+            # One class alone is not the positive one.
+            Y = ((y == self.classes[-1]) & (len(self.classes) == 2)).astype(dtype)[:, None]
+        else:
+            Y = np.ascontiguousarray(self.binarizer.transform(y), dtype=dtype)
         if self.smoothing:
-            Y = (1 - self.smoothing) * Y + self.smoothing / (len(self.classes) if self.kind == "multiclass" else 2)
-        return Y.astype(dtype, copy=False)
+            Y *= 1 - self.smoothing
+            Y += self.smoothing / (len(self.classes) if self.kind == "multiclass" else 2)
+        return Y
 
     def strata(self, y):
         """What a split keeps the shares of: as in scikit-learn, two classes, but neither more nor several labels."""
