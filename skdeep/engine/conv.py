@@ -41,6 +41,7 @@ from skdeep.engine.program import (
     TAPS,
     TAPS_AT,
     W_AT,
+    W_STRIDE,
     WIDE,
     WINDOW,
     Z_AT,
@@ -95,7 +96,7 @@ def convolution_pack(op, tables, theta, packed):
     pack_taps(theta, w_at, n_out, 1, tables, op[TAP_ROWS_AT], op[N_TAPS], op[GROUP], packed, op[PACKED_AT])
     if op[INPUT_DELTA_AT] >= 0:
         rows_at, n_taps, packed_at = op[BACK_TAP_ROWS_AT], op[BACK_N_TAPS], op[BACK_PACKED_AT]
-        pack_taps(theta, w_at, n_in, n_out, tables, rows_at, n_taps, op[BACK_GROUP], packed, packed_at)
+        pack_taps(theta, w_at, n_in, op[W_STRIDE], tables, rows_at, n_taps, op[BACK_GROUP], packed, packed_at)
 
 
 @part

@@ -13,7 +13,8 @@ from skdeep.engine import target
 # Samples that one worker takes through the whole network at a time: fixed, so that no sum depends on
 # the number of threads, and a multiple of the lanes of every machine and dtype.
 CHUNK = 16
-# Chunks that pass through dense layers side by side, so that the weights come from memory less often.
+# Chunks that pass through dense layers side by side, so that the weights come from memory less often; maps have
+# room for one.
 CHUNKS_TOGETHER = 8
 
 # Vectors at the start of a workspace in which a tile waits for what follows it.
@@ -25,15 +26,34 @@ _many = target.VECTOR_REGISTERS == 32
 PIXELS, NARROW, WIDE = (4, 4, 6) if _many else (4, 2, 3)
 TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (3, 3)
 
-INPUT_MAPS, INPUT_ROWS, CONVOLUTION, FLATTEN, DENSE, NORMALISE, DROPOUT = range(7)
+# Operations on maps, one block of samples after the other, then those on rows.
+(
+    INPUT_MAPS,
+    CONVOLUTION,
+    LOCAL,
+    MAX_POOL,
+    AVERAGE_POOL,
+    FORK,
+    JOIN,
+    ACTIVATE_MAPS,
+    NORMALISE_MAPS,
+    DROPOUT_MAPS,
+    FLATTEN,
+    INPUT_ROWS,
+    DENSE,
+    ACTIVATE,
+    NORMALISE,
+    DROPOUT,
+) = range(16)
 (
     KIND,
     ACTIVATION,
     W_AT,  # weights in theta: convolution [tap][channel], dense [input][output]; scale of a normalisation
+    W_STRIDE,  # width of a row of a convolution's weights, all groups side by side
     B_AT,  # bias; shift of a normalisation
     N_INPUTS,  # channels or units
     N_OUTPUTS,
-    IN_AT,  # rows: offset of the input; its width in memory is IN_STRIDE
+    IN_AT,  # offset of the input: rows of IN_STRIDE numbers, or planes of that size in the workspace
     IN_STRIDE,
     OUT_AT,  # maps: workspace offset of the output planes; dense: rows
     OUT_STRIDE,  # size of an output plane; width of an output row
@@ -46,12 +66,12 @@ INPUT_MAPS, INPUT_ROWS, CONVOLUTION, FLATTEN, DENSE, NORMALISE, DROPOUT = range(
     N_WINDOWS,  # outputs of a channel; a window is what one output pools over
     WINDOW,  # pixels in a window, 1 without pooling
     SLOTS,  # WINDOW rounded up to whole tiles, the last pixel repeated
-    PIXELS_AT,  # tables: [window][slot] offset of each pixel in the input planes
+    PIXELS_AT,  # tables: [window][slot] offset of each pixel: of a convolution in the workspace, else in an input plane
     OUT_PIXELS_AT,  # tables: offset of each window in an output plane
     ARGMAX_AT,  # workspace: which pixel of the window was the largest, laid out as DELTA_AT
     Z_AT,  # workspace: gradient by the convolution's own output, in a frame of zeros
     Z_STRIDE,
-    Z_PIXELS_AT,  # tables: [window][pixel] offset in a plane of Z
+    Z_PIXELS_AT,  # tables: [window][pixel] offset in a plane of Z, or of the gradient by the input; -1 in the padding
     OVERLAPPING,  # windows share pixels
     N_PIXELS,
     PIXEL_PAIRS_AT,  # tables: (offset in an input plane, offset in a plane of Z) of each pixel
@@ -63,17 +83,23 @@ INPUT_MAPS, INPUT_ROWS, CONVOLUTION, FLATTEN, DENSE, NORMALISE, DROPOUT = range(
     BACK_N_PIXELS,
     BACK_PIXELS_AT,  # tables: offset in Z of each pixel of the input, padded to whole tiles
     INPUT_DELTA_AT,  # where the gradient by the input goes, -1 where nothing needs it
+    SECOND_AT,  # what a join adds: planes in the workspace; the second delta that a fork adds
+    SECOND_STRIDE,
+    SECOND_PIXELS_AT,
     SLOPE_AT,  # rows: f'(z), of an activation whose slope does not follow from its output, else -1
     CENTRED_AT,  # rows: the input of a normalisation, centred and scaled
-    STATISTICS_AT,  # rows: mean, 1 / deviation, sum of deltas, sum of deltas times centred input; OUT_STRIDE each
+    STATISTICS_AT,  # rows: mean, 1 / deviation, sum of deltas, sum of deltas times centred input
+    STATISTICS_STRIDE,
     RUNNING_AT,  # running means, then running variances
     DROPPED,  # units whose hash of 32 bits is below are dropped
+    SPATIAL,  # whether the units of a channel share one hash
     N_COLUMNS,
-) = range(42)
+) = range(48)
 
 # What a step does, one phase after the other: the items of a phase run in parallel.
 PACK, FORWARD, THROUGH, BACKWARD, STATISTICS, DELTA_SUMS, GRADIENTS, UPDATE, GRADIENTS_AND_UPDATE = range(9)
-PHASE_KIND, PHASE_START, PHASE_STOP, N_PHASE_COLUMNS = range(4)  # START and STOP are operations
+# START and STOP are operations, TOGETHER the chunks that a worker takes through them side by side.
+PHASE_KIND, PHASE_START, PHASE_STOP, PHASE_TOGETHER, N_PHASE_COLUMNS = range(5)
 
 # Loss codes.
 (

@@ -21,7 +21,7 @@ from skdeep.engine.dense import (
     dense_weight_gradient,
     input_rows,
 )
-from skdeep.engine.dropout import dropout_backward, dropout_forward
+from skdeep.engine.dropout import dropout_backward, dropout_forward, dropout_maps_backward, dropout_maps_forward
 from skdeep.engine.jit import (
     compiled,
     doubles,
@@ -35,18 +35,36 @@ from skdeep.engine.jit import (
     reals,
     reals_2d,
 )
+from skdeep.engine.local import local_backward, local_forward
 from skdeep.engine.losses import loss_and_delta
 from skdeep.engine.normalisation import (
     batch_statistics,
+    chunk_delta_sums,
+    chunk_moments,
     delta_sums,
+    map_delta_sums,
+    map_statistics,
     normalise_backward,
     normalise_forward,
+    normalise_maps_backward,
+    normalise_maps_forward,
     use_running_statistics,
 )
+from skdeep.engine.pointwise import (
+    activate_maps_backward,
+    activate_maps_forward,
+    activate_rows_forward,
+    copy_delta,
+    fork_backward,
+    join_forward,
+)
+from skdeep.engine.pool import average_pool_forward, max_pool_forward, pool_backward
 from skdeep.engine.program import (
+    ACTIVATE,
+    ACTIVATE_MAPS,
+    AVERAGE_POOL,
     BACKWARD,
     CHUNK,
-    CHUNKS_TOGETHER,
     CLIP_NORM,
     CONVOLUTION,
     DELTA_SUMS,
@@ -54,7 +72,9 @@ from skdeep.engine.program import (
     DENSE_BIAS,
     DENSE_ROWS,
     DROPOUT,
+    DROPOUT_MAPS,
     FLATTEN,
+    FORK,
     FORWARD,
     GRADIENT_ONLY,
     GRADIENTS,
@@ -62,22 +82,28 @@ from skdeep.engine.program import (
     INPUT_DELTA_AT,
     INPUT_MAPS,
     INPUT_ROWS,
+    JOIN,
     KIND,
     LEARNING_RATE,
+    LOCAL,
     LOSS_PARAMETER,
     MAP_SPAN,
+    MAX_POOL,
     N_OUTPUTS,
     NORM_SCALE,
     NORMALISE,
+    NORMALISE_MAPS,
     OUT_AT,
     OUT_STRIDE,
     PACK,
     PHASE_KIND,
     PHASE_START,
     PHASE_STOP,
+    PHASE_TOGETHER,
     SOLVER,
     STATISTICS,
     STATISTICS_AT,
+    STATISTICS_STRIDE,
     TASK_KIND,
     TASK_OPERATION,
     TASK_PENALISED,
@@ -103,13 +129,13 @@ def _pack(ops, tables, theta, packed, running, rows, training, worker, n_workers
             dense_transpose(op, theta, packed, worker, n_workers)
         elif i % n_workers == worker and op[KIND] == CONVOLUTION:
             convolution_pack(op, tables, theta, packed)
-        elif i % n_workers == worker and op[KIND] == NORMALISE and not training:
+        elif i % n_workers == worker and (op[KIND] == NORMALISE or op[KIND] == NORMALISE_MAPS) and not training:
             use_running_statistics(op, rows, running)
 
 
 @part
 def _forward(ops, tables, theta, packed, data, indices, indptr, samples, row, spaces, rows, training, seed, step):
-    """Take a chunk of samples through operations; a block of them, one to a lane, has a workspace of its own."""
+    """Take chunks of samples through operations; a block of them, one to a lane, has a workspace of its own."""
     lanes, n = lanes_of(theta), len(samples)
     for i in range(len(ops)):
         op = ops[i]
@@ -117,19 +143,44 @@ def _forward(ops, tables, theta, packed, data, indices, indptr, samples, row, sp
             input_rows(op, tables, data, indices, indptr, samples, rows, row)
         elif op[KIND] == DENSE:
             dense_forward(op, theta, rows, row, n, training)
+        elif op[KIND] == ACTIVATE:
+            activate_rows_forward(op, rows, row, n, training)
         elif op[KIND] == NORMALISE:
             normalise_forward(op, theta, rows, row, n, training)
         elif op[KIND] == DROPOUT:
             dropout_forward(op, rows, row, samples, seed, step)
         else:
             for first in range(0, n, lanes):
-                ws, n_samples = spaces[first // lanes], min(lanes, n - first)
-                if op[KIND] == INPUT_MAPS:
-                    input_maps(op, tables, data, samples[first:], n_samples, ws)
-                elif op[KIND] == CONVOLUTION:
-                    convolution_forward(op, tables, ws, packed, theta, training)
-                else:
-                    flatten_forward(op, ws, rows, row + first, n_samples)
+                _forward_maps(
+                    op, tables, theta, packed, data, samples[first : first + lanes], row + first,
+                    spaces[first // lanes], rows, training, seed, step,
+                )  # fmt: skip
+
+
+@part
+def _forward_maps(op, tables, theta, packed, data, samples, row, ws, rows, training, seed, step):
+    """Take a block of samples through an operation on maps."""
+    n = len(samples)
+    if op[KIND] == INPUT_MAPS:
+        input_maps(op, tables, data, samples, n, ws)
+    elif op[KIND] == CONVOLUTION:
+        convolution_forward(op, tables, ws, packed, theta, training)
+    elif op[KIND] == LOCAL:
+        local_forward(op, tables, ws, theta)
+    elif op[KIND] == MAX_POOL:
+        max_pool_forward(op, tables, ws, training)
+    elif op[KIND] == AVERAGE_POOL:
+        average_pool_forward(op, tables, ws)
+    elif op[KIND] == JOIN:
+        join_forward(op, tables, ws)
+    elif op[KIND] == ACTIVATE_MAPS:
+        activate_maps_forward(op, tables, ws)
+    elif op[KIND] == NORMALISE_MAPS:
+        normalise_maps_forward(op, tables, ws, theta, rows)
+    elif op[KIND] == DROPOUT_MAPS:
+        dropout_maps_forward(op, tables, samples, n, ws, seed, step)
+    elif op[KIND] == FLATTEN:
+        flatten_forward(op, ws, rows, row, n)
 
 
 @part
@@ -148,25 +199,65 @@ def _backward(ops, start, stop, tables, theta, packed, samples, row, n_batch, sp
     """
     lanes, n = lanes_of(rows), len(samples)
     if stop < len(ops) and ops[stop, INPUT_DELTA_AT] >= 0:
-        normalise_backward(ops[stop], theta, rows, row, n, n_batch)
-    if start == 0:
-        for i in range(len(partial)):
-            partial[i] = 0
+        if ops[stop, KIND] == NORMALISE:
+            normalise_backward(ops[stop], theta, rows, row, n, n_batch)
+        elif ops[stop, KIND] == NORMALISE_MAPS:
+            for first in range(0, n, lanes):
+                normalise_maps_backward(ops[stop], tables, spaces[first // lanes], theta, rows, n - first, n_batch)
     for i in range(stop - 1, max(start, 1) - 1, -1):
         op = ops[i]
         if op[KIND] == DENSE:
             dense_backward(op, rows, packed, row, n)
+        elif op[KIND] == ACTIVATE:
+            delta_by_z(op, rows, row, n)
+            copy_delta(op, rows, row, n)
         elif op[KIND] == NORMALISE:
             delta_by_z(op, rows, row, n)
         elif op[KIND] == DROPOUT:
             dropout_backward(op, rows, row, samples, seed, step)
         else:
             for first in range(0, n, lanes):
-                ws = spaces[first // lanes]
-                if op[KIND] == FLATTEN:
-                    flatten_backward(op, ws, rows, row + first, min(lanes, n - first))
-                else:
-                    convolution_backward(op, tables, ws, packed, partial)
+                _backward_maps(
+                    op, tables, theta, packed, samples[first : first + lanes], row + first, spaces[first // lanes],
+                    rows, partial, seed, step,
+                )  # fmt: skip
+
+
+@part
+def _backward_maps(op, tables, theta, packed, samples, row, ws, rows, partial, seed, step):
+    """Deltas of a block of samples through an operation on maps, a join having none of its own."""
+    n = len(samples)
+    if op[KIND] == FLATTEN:
+        flatten_backward(op, ws, rows, row, n)
+    elif op[KIND] == CONVOLUTION:
+        convolution_backward(op, tables, ws, packed, partial)
+    elif op[KIND] == LOCAL:
+        local_backward(op, tables, ws, theta, partial)
+    elif op[KIND] == MAX_POOL or op[KIND] == AVERAGE_POOL:
+        pool_backward(op, tables, ws, op[KIND] == MAX_POOL)
+    elif op[KIND] == FORK:
+        fork_backward(op, ws)
+    elif op[KIND] == ACTIVATE_MAPS:
+        activate_maps_backward(op, tables, ws)
+    elif op[KIND] == NORMALISE_MAPS:
+        chunk_delta_sums(op, tables, ws, theta, rows, partial)
+    elif op[KIND] == DROPOUT_MAPS:
+        dropout_maps_backward(op, tables, samples, n, ws, seed, step)
+
+
+@part
+def _statistics(kind, op, rows, partials, running, n_batch, worker, n_workers):
+    """One worker's share of the units of a normalisation, forward or backward."""
+    step = 1 if op[KIND] == NORMALISE_MAPS else lanes_of(rows)
+    for unit in range(worker * step, op[N_OUTPUTS], n_workers * step):
+        if op[KIND] == NORMALISE_MAPS and kind == STATISTICS:
+            map_statistics(op, partials, rows, running, n_batch, unit)
+        elif op[KIND] == NORMALISE_MAPS:
+            map_delta_sums(op, partials, rows, n_batch, unit)
+        elif kind == STATISTICS:
+            batch_statistics(op, rows, running, n_batch, unit)
+        else:
+            delta_sums(op, rows, n_batch, unit)
 
 
 @part
@@ -186,7 +277,7 @@ def _gradient(task, ops, rows, partials, grad, at, n_chunks, n_batch):
     else:
         which = 3 if task[TASK_KIND] == NORM_SCALE else 2
         for i in range(stop - start):
-            grad[at + i] = rows[op[STATISTICS_AT] + which * op[OUT_STRIDE] + i]
+            grad[at + i] = rows[op[STATISTICS_AT] + which * op[STATISTICS_STRIDE] + i]
 
 
 @part
@@ -254,6 +345,7 @@ def run_steps(
     total_squares: doubles_out,
     step_losses: doubles_out,
     step_weights: doubles_out,
+    keep_maps: integer,
     n_workers: integer,
 ):
     """Take the batches of `order` through the network: train if there are tasks, else fill `scores`.
@@ -263,14 +355,12 @@ def run_steps(
     """
     training = len(tasks) > 0
     lanes, n_phases = lanes_of(theta), len(phases)
-    spaces_each = len(workspaces) // n_workers
-    last = ops[len(ops) - 1]
-    # The workspaces of maps are made for one chunk.
-    together = 1 if ops[0, KIND] == INPUT_MAPS else CHUNKS_TOGETHER
+    last, n_blocks = ops[len(ops) - 1], max(1, CHUNK // lanes)
     for turn in range(first_turn, stop_turn):
         step, place = turn // (n_phases * n_parts), turn % n_parts
         phase = phases[turn // n_parts % n_phases]
         kind, op_start, op_stop = phase[PHASE_KIND], phase[PHASE_START], phase[PHASE_STOP]
+        together = phase[PHASE_TOGETHER]
         batch = order[step * batch_size : min(len(order), (step + 1) * batch_size)]
         n_batch, n_chunks = len(batch), (len(batch) + CHUNK - 1) // CHUNK
         t = n_updates + step + 1
@@ -281,30 +371,31 @@ def run_steps(
         elif kind == STATISTICS or kind == DELTA_SUMS:
             if place == 0:
                 for worker in prange(n_workers):
-                    for column in range(worker * lanes, ops[op_start, N_OUTPUTS], n_workers * lanes):
-                        if kind == STATISTICS:
-                            batch_statistics(ops[op_start], rows, running, n_batch, column)
-                        else:
-                            delta_sums(ops[op_start], rows, n_batch, column)
+                    _statistics(kind, ops[op_start], rows, partials, running, n_batch, worker, n_workers)
         elif kind == FORWARD or kind == THROUGH or kind == BACKWARD:
             first_chunk, stop_chunk = place * n_chunks // n_parts, (place + 1) * n_chunks // n_parts
             for worker in prange(n_workers):
-                spaces = workspaces[worker * spaces_each : (worker + 1) * spaces_each]
                 own_first = first_chunk + worker * (stop_chunk - first_chunk) // n_workers
                 own_stop = first_chunk + (worker + 1) * (stop_chunk - first_chunk) // n_workers
                 for chunk in range(own_first, own_stop, together):
                     row, stop_row = chunk * CHUNK, min(own_stop, chunk + together) * CHUNK
                     samples = batch[row:stop_row]
+                    # A workspace for each chunk, where maps must last from phase to phase, or for each worker.
+                    space = (chunk if keep_maps else worker) * n_blocks
+                    spaces = workspaces[space : space + n_blocks]
                     if kind != BACKWARD:
                         _forward(
                             ops[op_start:op_stop], tables, theta, packed, data, indices, indptr, samples, row, spaces,
                             rows, training, seed, t,
                         )  # fmt: skip
+                    if kind == FORWARD and ops[op_stop, KIND] == NORMALISE_MAPS:
+                        chunk_moments(ops[op_stop], tables, spaces, len(samples), partials[chunk])
                     if kind == THROUGH and not training:
                         _report(last, samples, row, rows, scores)
                     if kind == THROUGH and len(Y) > 0:
                         # One sum for each chunk, however many come together.
                         for one in range(chunk, min(own_stop, chunk + together)):
+                            partials[one, :] = 0
                             chunk_losses[one], chunk_weights[one] = loss_and_delta(
                                 loss, hyper[LOSS_PARAMETER], last, rows, one * CHUNK, Y, weights,
                                 batch[one * CHUNK : (one + 1) * CHUNK],

@@ -1,7 +1,6 @@
 """From a network to its block program: the tables that the engine's loops read.
 
-The columns are explained in `skdeep.engine.program`. All geometry ends here: the engine sees lists of
-pixels and of taps.
+The columns are explained in `skdeep.engine.program`, the offsets of pixels come from `geometry`.
 """
 
 import math
@@ -16,11 +15,26 @@ from skdeep.engine.tiles import (
     ROWS,
     VECS,
 )
-from skdeep.networks.layers import BatchNorm, Conv2D, Dense, Dropout, MaxPool2D
+from skdeep.networks.geometry import Planes, Spread, pixels_in_windows
+from skdeep.networks.layers import (
+    Activation,
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Fork,
+    GlobalAvgPool2D,
+    Join,
+    LocallyConnected2D,
+    MaxPool2D,
+)
 
 # Parameters that one task of an update takes: small enough to share among threads, large enough to pay.
 TASK_SIZE = 4096
-WITH_WEIGHTS = p.CONVOLUTION, p.DENSE
+# Operations that work on the workspace of a chunk.
+ON_MAPS = range(p.INPUT_MAPS, p.FLATTEN + 1)
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,8 @@ class BlockProgram:
         From an operation with weights to the place of its layer among those with weights.
     longest_span : int
         Parameters of the largest task.
+    keep_maps : bool
+        Whether each chunk of a batch needs a workspace of its own.
     """
 
     ops: np.ndarray
@@ -55,12 +71,14 @@ class BlockProgram:
     work: int
     layer_of: dict
     longest_span: int
+    keep_maps: bool
 
 
 def compile_network(network, dtype, batch_size, *, training=True, clipping=False):
     """The block program of a network for batches of up to `batch_size` samples.
 
-    One for predictions has no dropout and no tasks. With `clipping`, all gradients come before the update.
+    One for predictions has no deltas and no tasks, and takes a network made for them. With `clipping`, all
+    gradients come before the update.
     """
     return _Compiler(network, np.dtype(dtype), batch_size, training).compile(clipping)
 
@@ -69,35 +87,45 @@ def _round_up(n, multiple):
     return -(-n // multiple) * multiple
 
 
+@dataclass
+class _Maps:
+    """The output of a layer as planes in the workspace; the gradient by it is [channel][pixel], at -1 there is none."""
+
+    planes: Planes
+    delta_at: int | None = None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The output of a layer as rows of the batch, `stride` apart, and the gradient by it."""
+
+    width: int
+    stride: int
+    at: int
+    delta_at: int
+
+
 class _Compiler:
     def __init__(self, network, dtype, batch_size, training):
         self.network, self.lanes, self.training = network, lanes_of(dtype), training
         self.n_rows = _round_up(batch_size, p.CHUNK)
-        self.ops, self.tables, self.tasks, self.n_table = [], [], [], 0
+        self.ops, self.tables, self.tasks, self.n_table, self.layer_of = [], [], [], 0, {}
         self.workspace_size, self.rows_size, self.packed_size = p.SCRATCH * self.lanes, 0, 0
         self.n_map_parameters, self.work, self.longest_span = 0, 0, TASK_SIZE
+        # What each bound layer puts out, at -1 the network's input; and the deltas of shortcuts, by their forks.
+        self.values, self.short_deltas = {}, {}
 
     def compile(self, clipping):
-        maps = [bound for bound in self.network.bound if isinstance(bound.layer, Conv2D)]
-        if maps:
-            stages = [_Stage(bound, self._pool_after(bound)) for bound in maps]
-            rows_at, delta_at, stride = self._maps(stages)
-        else:
-            n_features = math.prod(self.network.input_shape)
-            rows_at, stride = self._rows(n_features)
-            order = self._table(self._features().transpose(1, 2, 0)) if len(self.network.input_shape) == 3 else -1
-            self._add(KIND=p.INPUT_ROWS, N_INPUTS=n_features, TAPS_AT=order, OUT_AT=rows_at, OUT_STRIDE=stride)
-            delta_at = -1
-        for bound in self.network.bound:
-            if isinstance(bound.layer, Dense):
-                rows_at, delta_at, stride = self._dense(bound, rows_at, delta_at, stride)
-            elif isinstance(bound.layer, BatchNorm):
-                rows_at, delta_at = self._normalisation(bound, rows_at, delta_at, stride)
-            elif isinstance(bound.layer, Dropout) and self.training:
-                rows_at, delta_at = self._dropout(bound, rows_at, delta_at, stride)
+        layers = self.network.bound
+        self._lay_out()
+        self._input()
+        for i, bound in enumerate(layers):
+            self._emit(i, bound)
+        self._rows_from(len(layers) - 1)
+        phases = self._phases(clipping)
         return BlockProgram(
             np.array(self.ops, np.int64),
-            np.array(self._phases(clipping), np.int64),
+            np.array(phases, np.int64),
             np.concatenate([*self.tables, np.zeros(1, np.int64)]),
             np.array(self.tasks, np.int64).reshape(-1, p.N_TASK_COLUMNS),
             self.workspace_size,
@@ -106,18 +134,15 @@ class _Compiler:
             self.packed_size + VECS * self.lanes,
             self.n_map_parameters,
             self.work,
-            {op: place for place, op in enumerate(i for i, op in enumerate(self.ops) if op[p.KIND] in WITH_WEIGHTS)},
+            self.layer_of,
             self.longest_span,
+            self.ops[0][p.KIND] == p.INPUT_MAPS and any(kind == p.FORWARD for kind, *_ in phases),
         )
-
-    def _pool_after(self, bound):
-        following = self.network.bound[self.network.bound.index(bound) + 1]
-        return following if isinstance(following.layer, MaxPool2D) else None
 
     def _phases(self, clipping):
         """A step goes forward and backward in one piece, but where a normalisation needs all samples at once."""
-        n = len(self.ops)
-        meetings = [i for i, op in enumerate(self.ops) if op[p.KIND] == p.NORMALISE] if self.training else []
+        n, normalisations = len(self.ops), (p.NORMALISE, p.NORMALISE_MAPS)
+        meetings = [i for i, op in enumerate(self.ops) if op[p.KIND] in normalisations] if self.training else []
         starts, stops = [0, *meetings], [*meetings, n]
         phases = [(p.PACK, 0, n)]
         for start, stop in zip(starts[:-1], stops[:-1], strict=True):
@@ -128,7 +153,9 @@ class _Compiler:
         if self.training:
             kinds = (p.GRADIENTS, p.UPDATE) if clipping else (p.GRADIENTS_AND_UPDATE,)
             phases += [(kind, 0, n) for kind in kinds]
-        return phases
+        # The normalisation behind a phase belongs to it by half.
+        on_maps = [op[p.KIND] in ON_MAPS for op in self.ops]
+        return [(kind, i, j, 1 if any(on_maps[i : j + 1]) else p.CHUNKS_TOGETHER) for kind, i, j in phases]
 
     # ------------------------------------------------------------------------------- memory
 
@@ -144,11 +171,25 @@ class _Compiler:
         self.n_table += values.size
         return self.n_table - values.size
 
-    def _planes(self, n_vectors):
+    def _offsets(self, pixels):
+        """A table of places in a workspace."""
+        return self._table(pixels * self.lanes)
+
+    def _vectors(self, n_vectors):
+        """Offset of so many vectors in the workspace."""
         self.workspace_size += n_vectors * self.lanes
         return self.workspace_size - n_vectors * self.lanes
 
-    def _rows(self, width):
+    def _delta(self, shape):
+        return self._vectors(math.prod(shape)) if self.training else -1
+
+    def _maps(self, shape):
+        """Maps without margins."""
+        maps = _Maps(Planes(shape), self._delta(shape))
+        maps.planes.at = self._vectors(maps.planes.size)
+        return maps
+
+    def _row_space(self, width):
         """Offset and stride of one row of `width` units for each sample of the batch.
 
         An odd number of vectors, so that a column of rows does not fall on few sets of a cache.
@@ -157,11 +198,105 @@ class _Compiler:
         self.rows_size += stride * self.n_rows
         return self.rows_size - stride * self.n_rows, stride
 
+    def _rows(self, width):
+        at, stride = self._row_space(width)
+        return _Rows(width, stride, at, self._row_space(width)[0])
+
     def _packed(self, size):
         self.packed_size += size
         return self.packed_size - size
 
-    # ------------------------------------------------------------------------------- layers
+    def _weights_of(self, bound):
+        """The operation just added is the first, or the only one, of a layer with weights."""
+        self.layer_of[len(self.ops) - 1] = self.network.with_weights.index(bound)
+        self.work += 2 * bound.layer.multiply_adds(bound.input_shape)
+
+    def _span_tasks(self, bound):
+        """Updates of parameters whose gradients are sums over chunks."""
+        for slot, penalised in ((bound.weights, 1), (bound.bias, 0)):
+            for start in range(slot.start, slot.stop, TASK_SIZE):
+                stop = min(start + TASK_SIZE, slot.stop)
+                self.tasks.append([p.MAP_SPAN, len(self.ops) - 1, start, stop, penalised])
+        self.n_map_parameters = bound.bias.stop
+
+    # ------------------------------------------------------------------------ where maps and their deltas lie
+
+    def _lay_out(self):
+        """Planes for all maps, with the margins that their readers need."""
+        layers = self.network.bound
+        if not layers or (len(layers[0].output_shape) != 3 and not isinstance(layers[0].layer, GlobalAvgPool2D)):
+            return
+        self.values[-1] = _Maps(Planes(self.network.input_shape), -1)
+        for i, bound in enumerate(layers):
+            if len(bound.output_shape) == 3 and not self._takes_pool(i):
+                shared = isinstance(bound.layer, Fork)
+                self.values[i] = _Maps(self.values[bound.source].planes if shared else Planes(bound.output_shape))
+            if isinstance(bound.layer, Conv2D | LocallyConnected2D):
+                self.values[bound.source].planes.make_room(bound.layer.grid(bound.input_shape))
+        for i in reversed(range(len(layers))):
+            if i in self.values:
+                self._lay_out_delta(i, layers[i])
+        for maps in self.values.values():
+            if maps.planes.at is None:
+                maps.planes.at = self._vectors(maps.planes.size)
+
+    def _lay_out_delta(self, i, bound):
+        """What is added has the delta of the sum, which is where both ways of a residual block find theirs."""
+        maps = self.values[i]
+        if maps.delta_at is None:
+            maps.delta_at = -1 if self._is_input(i) else self._delta(bound.output_shape)
+        if isinstance(bound.layer, Fork) and i not in self.short_deltas:
+            self.short_deltas[i] = -1 if self._is_input(i) else self._delta(bound.output_shape)
+        if isinstance(bound.layer, Join):
+            of_sum = maps.delta_at if bound.layer.activation == "identity" else self._delta(bound.output_shape)
+            self.values[bound.source].delta_at = of_sum
+            if isinstance(self.network.bound[bound.second].layer, Fork):
+                self.short_deltas[bound.second] = of_sum
+            else:
+                self.values[bound.second].delta_at = of_sum
+
+    def _is_input(self, i):
+        """Whether a bound layer only hands on the network's input, by which nobody needs a gradient."""
+        return i < 0 or (isinstance(self.network.bound[i].layer, Fork) and self._is_input(self.network.bound[i].source))
+
+    def _takes_pool(self, i):
+        """Whether the pool behind a layer is part of it: taken before the activation, with which it commutes."""
+        layer, following = self.network.bound[i].layer, self.network.bound[i + 1 : i + 2]
+        return (
+            isinstance(layer, Conv2D)
+            and ACTIVATIONS[layer.activation].monotone
+            and any(isinstance(bound.layer, MaxPool2D) for bound in following)
+        )
+
+    def _input_delta(self, i, bound):
+        """Where layer i leaves the gradient by its input."""
+        if bound.source in self.short_deltas and i != bound.source + 1:
+            return self.short_deltas[bound.source]
+        return self.values[bound.source].delta_at
+
+    # ------------------------------------------------------------------------------- operations
+
+    def _input(self):
+        shape = self.network.input_shape
+        if -1 in self.values:
+            planes = self.values[-1].planes
+            features = self._features()
+            offsets = np.empty(features.size, np.int64)
+            offsets[features.ravel()] = planes.at + planes.pixels(np.arange(shape[2])).ravel() * self.lanes
+            self._add(KIND=p.INPUT_MAPS, N_INPUTS=features.size, TAPS_AT=self._table(offsets))
+        else:
+            n_features = math.prod(shape)
+            at, stride = self._row_space(n_features)
+            self.values[-1] = _Rows(n_features, stride, at, -1)
+            order = self._table(self._features().transpose(1, 2, 0)) if len(shape) == 3 else -1
+            self._add(
+                KIND=p.INPUT_ROWS,
+                N_INPUTS=n_features,
+                N_OUTPUTS=n_features,
+                TAPS_AT=order,
+                OUT_AT=at,
+                OUT_STRIDE=stride,
+            )
 
     def _features(self):
         """Which number of a sample each (channel, row, column) is."""
@@ -171,173 +306,310 @@ class _Compiler:
             return order.reshape(height, width, channels).transpose(2, 0, 1)
         return order.reshape(channels, height, width)
 
-    def _maps(self, stages):
-        """Input planes, convolutions and the flattening of the last maps."""
-        for stage in stages:
-            stage.frame_at = self._planes(stage.frame_size * stage.channels)
-        first, last = stages[0], stages[-1]
-        features = self._features()
-        offsets = np.empty(features.size, np.int64)
-        offsets[features.ravel()] = (first.interior().ravel() * self.lanes) + first.frame_at
-        self._add(KIND=p.INPUT_MAPS, N_INPUTS=features.size, TAPS_AT=self._table(offsets))
+    def _emit(self, i, bound):
+        """The operations of a bound layer."""
+        layer, on_maps = bound.layer, isinstance(self.values.get(bound.source), _Maps)
+        if isinstance(layer, Dense):
+            self.values[i] = self._dense(bound, self._rows_from(bound.source))
+        elif isinstance(layer, Flatten):
+            self.values[i] = self._rows_from(bound.source)
+        elif self._takes_pool(i):
+            self.values[i] = None  # the pool will bring it
+        elif isinstance(layer, Conv2D):
+            self._convolution(i, bound, self.values[i])
+        elif isinstance(layer, MaxPool2D) and self._takes_pool(i - 1):
+            self._convolution(i - 1, self.network.bound[i - 1], self.values[i], bound)
+        elif isinstance(layer, LocallyConnected2D):
+            self._locally_connected(i, bound)
+        elif isinstance(layer, MaxPool2D | AvgPool2D | GlobalAvgPool2D):
+            self._pool(i, bound)
+        elif isinstance(layer, Fork | Join):
+            self._residual(i, bound)
+        elif on_maps:
+            self._pointwise_maps(i, bound)
+        else:
+            self.values[i] = self._pointwise_rows(bound, self.values[bound.source])
 
-        output_at = self._planes(last.n_windows * last.filters)
-        deltas = [self._planes(stage.n_windows * stage.filters) for stage in stages]
-        for i, stage in enumerate(stages):
-            following = stages[i + 1] if i + 1 < len(stages) else None
-            if following is None:
-                out = dict(OUT_AT=output_at, OUT_STRIDE=stage.n_windows * self.lanes)
-                out["OUT_PIXELS_AT"] = self._table(np.arange(stage.n_windows) * self.lanes)
-            else:
-                out = dict(OUT_AT=following.frame_at, OUT_STRIDE=following.frame_size * self.lanes)
-                out["OUT_PIXELS_AT"] = self._table(following.interior()[0] * self.lanes)
-            self._convolution(stage, deltas[i], deltas[i - 1] if i else -1, out)
+    # ------------------------------------------------------------------------------ operations on maps
 
-        n_features = last.n_windows * last.filters
-        rows_at, stride = self._rows(n_features)
-        delta_at, _ = self._rows(n_features)
-        self._add(
-            KIND=p.FLATTEN,
-            N_INPUTS=last.filters,
-            N_WINDOWS=last.n_windows,
-            IN_AT=output_at,
-            OUT_AT=rows_at,
-            OUT_STRIDE=stride,
-            DELTA_AT=delta_at,
-            INPUT_DELTA_AT=deltas[-1],
+    def _map_operation(self, kind, source, out, input_delta_at, **columns):
+        """An operation from maps to maps, each pixel of the output from a window of the input."""
+        before, after = source.planes, out.planes
+        common = dict(
+            KIND=kind,
+            N_INPUTS=before.shape[2],
+            N_OUTPUTS=after.shape[2],
+            IN_AT=before.at,
+            IN_STRIDE=before.plane * self.lanes,
+            OUT_AT=after.at,
+            OUT_STRIDE=after.plane * self.lanes,
+            OUT_PIXELS_AT=self._offsets(after.pixels()),
+            N_WINDOWS=after.n_pixels,
+            N_PIXELS=before.n_pixels,
+            DELTA_AT=out.delta_at,
+            INPUT_DELTA_AT=input_delta_at,
         )
-        return rows_at, delta_at, stride
+        self._add(**common | columns)
 
-    def _convolution(self, stage, delta_at, input_delta_at, out):
-        lanes, weights, bias = self.lanes, stage.bound.weights, stage.bound.bias
-        group = _group(stage.filters)
-        windows = stage.windows()
+    def _before_activation(self, layer, out):
+        """Where z = x * w + b goes and what follows at once: backward, f'(z) mostly comes from f(z) alone."""
+        if ACTIVATIONS[layer.activation].monotone or not self.training:
+            return out, layer.activation
+        return self._maps(out.planes.shape), "identity"
+
+    def _activate_maps(self, activation, z, out):
+        """f(z), unless it is there already."""
+        if z is not out:
+            pixels = self._offsets(z.planes.pixels())
+            from_z = -1 if ACTIVATIONS[activation].monotone else 0
+            columns = dict(ACTIVATION=CODES[activation], PIXELS_AT=pixels, SLOPE_AT=from_z)
+            self._map_operation(p.ACTIVATE_MAPS, z, out, z.delta_at, **columns)
+
+    def _convolution(self, i, bound, out, pool=None):
+        """One operation for each group of channels."""
+        source, layer = self.values[bound.source], bound.layer
+        z, activation = self._before_activation(layer, out)
+        input_delta_at = self._input_delta(i, bound)
+        for group in range(layer.groups):
+            columns = self._convolution_columns(bound, source.planes, pool, group, input_delta_at)
+            n_out = columns["N_OUTPUTS"]
+            columns["OUT_AT"] = z.planes.at + group * n_out * z.planes.plane * self.lanes
+            if z.delta_at >= 0:
+                columns["DELTA_AT"] = z.delta_at + group * n_out * z.planes.n_pixels * self.lanes
+            self._map_operation(p.CONVOLUTION, source, z, input_delta_at, ACTIVATION=CODES[activation], **columns)
+            if group == 0:
+                self._weights_of(bound)
+                self._span_tasks(bound)
+        self._activate_maps(layer.activation, z, out)
+
+    def _convolution_columns(self, bound, planes, pool, group, input_delta_at):
+        """The tables of one group: pixels and taps forward, and for the correlation backward."""
+        layer, grid, (_, _, n_in, row) = bound.layer, bound.layer.grid(bound.input_shape), bound.weights.shape
+        n_out, area = row // layer.groups, math.prod(grid.size)
+        channels, filters = np.arange(n_in), np.arange(n_out)
+        places = planes.at + (planes.windows(grid) + group * n_in * planes.plane) * self.lanes
+        windows = np.arange(math.prod(grid.count))[:, None]
+        if pool is not None:
+            windows = pixels_in_windows(pool.layer.grid(pool.input_shape), bound.output_shape)
         slots = _round_up(windows.shape[1], p.PIXELS) if windows.shape[1] > 1 else 1
         tiled = np.pad(windows, ((0, 0), (0, slots - windows.shape[1])), mode="edge")
-        if slots == 1:
-            tiled = _pad_to(tiled.ravel(), p.PIXELS)
-        covered = np.unique(windows)
-        z_at = self._planes(stage.z_size * _round_up(stage.filters, p.GRADIENT_CHANNELS))
+        tiled = _pad_to(tiled.ravel(), p.PIXELS) if slots == 1 else tiled
+        tile = _group(n_out)
         columns = dict(
-            KIND=p.CONVOLUTION,
-            ACTIVATION=CODES[stage.bound.layer.activation],
-            W_AT=weights.start,
-            B_AT=bias.start,
-            N_INPUTS=stage.channels,
-            N_OUTPUTS=stage.filters,
-            DELTA_AT=delta_at,
-            INPUT_DELTA_AT=input_delta_at,
-            PACKED_AT=self._packed(_round_up(stage.filters, group) * stage.n_taps),
-            GROUP=group,
-            N_TAPS=stage.n_taps,
-            TAPS_AT=self._table(_pad_to(stage.taps() * lanes, p.TAPS)),
-            TAP_ROWS_AT=self._table(stage.tap_rows()),
+            W_AT=bound.weights.start + group * n_out,
+            W_STRIDE=row,
+            B_AT=bound.bias.start + group * n_out,
+            N_INPUTS=n_in,
+            N_OUTPUTS=n_out,
+            PACKED_AT=self._packed(_round_up(n_out, tile) * area * n_in),
+            GROUP=tile,
+            N_TAPS=area * n_in,
+            TAPS_AT=self._offsets(_pad_to(planes.taps(grid, channels).ravel(), p.TAPS)),
+            TAP_ROWS_AT=self._table((np.arange(area) * n_in + channels[:, None]) * row),
             N_WINDOWS=len(windows),
             WINDOW=windows.shape[1],
             SLOTS=slots,
-            PIXELS_AT=self._table(stage.frame_at + stage.in_frame(tiled) * lanes),
-            ARGMAX_AT=self._planes(stage.n_windows * stage.filters) if windows.shape[1] > 1 else -1,
-            Z_AT=z_at,
-            Z_STRIDE=stage.z_size * lanes,
-            Z_PIXELS_AT=self._table(stage.in_z(windows) * lanes),
+            PIXELS_AT=self._table(places[tiled]),
+        )
+        if self.training:
+            columns |= self._deltas_of_outputs(bound, planes, windows, places, n_out)
+        if input_delta_at >= 0:
+            spread, back_tile = Spread(bound.input_shape, grid), _group(n_in)
+            columns |= dict(
+                BACK_GROUP=back_tile,
+                BACK_N_TAPS=area * n_out,
+                BACK_PACKED_AT=self._packed(_round_up(n_in, back_tile) * area * n_out),
+                BACK_TAPS_AT=self._offsets(spread.taps(filters)),
+                BACK_TAP_ROWS_AT=self._table(np.arange(area) * n_in * row + filters[:, None]),
+                BACK_N_PIXELS=planes.n_pixels,
+                BACK_PIXELS_AT=self._table(_pad_to(columns["Z_AT"] + spread.pixels() * self.lanes, p.PIXELS)),
+                INPUT_DELTA_AT=input_delta_at + group * n_in * planes.n_pixels * self.lanes,
+            )
+        return columns
+
+    def _deltas_of_outputs(self, bound, planes, windows, places, n_out):
+        """The frame in which the deltas of a convolution's own outputs lie, and its pixels beside the input's."""
+        spread = Spread(bound.input_shape, bound.layer.grid(bound.input_shape))
+        outputs, covered = spread.outputs() * self.lanes, np.unique(windows)
+        return dict(
+            ARGMAX_AT=self._vectors(len(windows) * n_out) if windows.shape[1] > 1 else -1,
+            Z_AT=self._vectors(spread.plane * _round_up(n_out, p.GRADIENT_CHANNELS)),
+            Z_STRIDE=spread.plane * self.lanes,
+            Z_PIXELS_AT=self._table(outputs[windows]),
             OVERLAPPING=covered.size < windows.size,
             N_PIXELS=covered.size,
-            PIXEL_PAIRS_AT=self._table(
-                np.column_stack([stage.frame_at + stage.in_frame(covered) * lanes, stage.in_z(covered) * lanes])
-            ),
+            PIXEL_PAIRS_AT=self._table(np.column_stack([places[covered], outputs[covered]])),
         )
-        if input_delta_at >= 0:
-            back_group = _group(stage.channels)
-            n_taps = stage.kernel[0] * stage.kernel[1] * stage.filters
-            columns |= dict(
-                BACK_GROUP=back_group,
-                BACK_N_TAPS=n_taps,
-                BACK_PACKED_AT=self._packed(_round_up(stage.channels, back_group) * n_taps),
-                BACK_TAPS_AT=self._table(stage.back_taps() * lanes),
-                BACK_TAP_ROWS_AT=self._table(stage.back_tap_rows()),
-                BACK_N_PIXELS=stage.n_inputs,
-                BACK_PIXELS_AT=self._table(_pad_to(z_at + stage.back_pixels() * lanes, p.PIXELS)),
-            )
-        self._add(**columns, **out)
-        operation = len(self.ops) - 1
-        for slot, penalised in ((weights, 1), (bias, 0)):
-            for start in range(slot.start, slot.stop, TASK_SIZE):
-                self.tasks.append([p.MAP_SPAN, operation, start, min(start + TASK_SIZE, slot.stop), penalised])
-        self.n_map_parameters = bias.stop
-        self.work += 2 * stage.n_taps * stage.filters * windows.size
 
-    def _dense(self, bound, rows_at, delta_at, stride):
-        n_in, n_out = bound.weights.shape
-        out_at, out_stride = self._rows(n_out)
-        out_delta_at, _ = self._rows(n_out)
-        self._add(
-            KIND=p.DENSE,
-            ACTIVATION=CODES[bound.layer.activation],
+    def _locally_connected(self, i, bound):
+        source, out, grid = self.values[bound.source], self.values[i], bound.layer.grid(bound.input_shape)
+        z, activation = self._before_activation(bound.layer, out)
+        channels, planes = np.arange(bound.input_shape[2]), source.planes
+        inside = pixels_in_windows(grid, bound.input_shape)[:, :, None]
+        inside = np.where(inside < 0, -1, (channels * planes.n_pixels + inside) * self.lanes)
+        self._map_operation(
+            p.LOCAL,
+            source,
+            z,
+            self._input_delta(i, bound),
+            ACTIVATION=CODES[activation],
             W_AT=bound.weights.start,
             B_AT=bound.bias.start,
-            N_INPUTS=n_in,
-            N_OUTPUTS=n_out,
-            IN_AT=rows_at,
-            IN_STRIDE=stride,
-            OUT_AT=out_at,
-            OUT_STRIDE=out_stride,
-            DELTA_AT=out_delta_at,
-            INPUT_DELTA_AT=delta_at,
-            BACK_PACKED_AT=self._packed(n_out * stride) if delta_at >= 0 else -1,
-            SLOPE_AT=self._slopes(bound.layer, n_out),
+            N_TAPS=inside[0].size,
+            TAPS_AT=self._offsets(planes.taps(grid, channels).T),
+            PIXELS_AT=self._table(planes.at + planes.windows(grid) * self.lanes),
+            Z_PIXELS_AT=self._table(inside),
         )
+        self._weights_of(bound)
+        self._span_tasks(bound)
+        self._activate_maps(bound.layer.activation, z, out)
+
+    def _pool(self, i, bound):
+        source, layer = self.values[bound.source], bound.layer
+        if isinstance(layer, GlobalAvgPool2D):
+            self.values[i] = self._maps((1, 1, *bound.output_shape))
+        out, pixels = self.values[i], pixels_in_windows(layer.grid(bound.input_shape), bound.input_shape)
+        is_maximum = isinstance(layer, MaxPool2D)
+        n_outputs = out.planes.n_pixels * out.planes.shape[2]
+        self._map_operation(
+            p.MAX_POOL if is_maximum else p.AVERAGE_POOL,
+            source,
+            out,
+            self._input_delta(i, bound),
+            WINDOW=pixels.shape[1],
+            PIXELS_AT=self._offsets(source.planes.pixels()[pixels]),
+            Z_PIXELS_AT=self._offsets(pixels),
+            ARGMAX_AT=self._vectors(n_outputs) if is_maximum and self.training else -1,
+        )
+
+    def _residual(self, i, bound):
+        source, out, activation = self.values[bound.source], self.values[i], getattr(bound.layer, "activation", None)
+        if isinstance(bound.layer, Fork):
+            second = dict(SECOND_AT=self.short_deltas[i])
+            self._map_operation(p.FORK, source, out, self._input_delta(i, bound), **second)
+            return
+        added = self.values[bound.second].planes
+        total = _Maps(out.planes, source.delta_at)
+        if self.training and not ACTIVATIONS[activation].monotone:
+            total.planes = self._maps(bound.output_shape).planes
+        self._map_operation(
+            p.JOIN,
+            source,
+            total,
+            -1,
+            PIXELS_AT=self._offsets(source.planes.pixels()),
+            SECOND_AT=added.at,
+            SECOND_STRIDE=added.plane * self.lanes,
+            SECOND_PIXELS_AT=self._offsets(added.pixels()),
+        )
+        if activation != "identity":
+            self._activate_maps(activation, total, out)
+
+    def _pointwise_maps(self, i, bound):
+        source, out, layer = self.values[bound.source], self.values[i], bound.layer
+        columns = dict(PIXELS_AT=self._offsets(source.planes.pixels()))
+        if isinstance(layer, Dropout):
+            columns |= dict(DROPPED=_dropped(layer), SPATIAL=int(layer.spatial))
+        else:
+            from_z = not ACTIVATIONS[layer.activation].monotone
+            columns |= dict(ACTIVATION=CODES[layer.activation], SLOPE_AT=0 if from_z else -1)
+        if isinstance(layer, BatchNorm):
+            columns |= self._normalisation(bound)
+            self.n_map_parameters = bound.bias.stop
+        kinds = {Activation: p.ACTIVATE_MAPS, BatchNorm: p.NORMALISE_MAPS, Dropout: p.DROPOUT_MAPS}
+        self._map_operation(kinds[type(layer)], source, out, self._input_delta(i, bound), **columns)
+
+    # ------------------------------------------------------------------------------ operations on rows
+
+    def _rows_from(self, i):
+        """The output of a layer as rows; maps are flattened."""
+        maps = self.values[i]
+        if isinstance(maps, _Maps):
+            rows = self._rows(maps.planes.shape[2] * maps.planes.n_pixels)
+            self._map_operation(
+                p.FLATTEN,
+                maps,
+                maps,
+                maps.delta_at,
+                N_OUTPUTS=rows.width,
+                OUT_AT=rows.at,
+                OUT_STRIDE=rows.stride,
+                DELTA_AT=rows.delta_at,
+            )
+            self.values[i] = rows
+        return self.values[i]
+
+    def _row_operation(self, kind, source, width, **columns):
+        """An operation from rows to rows of so many units."""
+        out = self._rows(width)
+        self._add(
+            KIND=kind,
+            N_INPUTS=source.width,
+            N_OUTPUTS=width,
+            IN_AT=source.at,
+            IN_STRIDE=source.stride,
+            OUT_AT=out.at,
+            OUT_STRIDE=out.stride,
+            DELTA_AT=out.delta_at,
+            INPUT_DELTA_AT=source.delta_at,
+            **columns,
+        )
+        return out
+
+    def _activation(self, layer, width):
+        """The columns of an activation, with a place for its slope where the output does not tell it."""
+        slope_at = -1 if ACTIVATIONS[layer.activation].monotone else self._row_space(width)[0]
+        return dict(ACTIVATION=CODES[layer.activation], SLOPE_AT=slope_at)
+
+    def _dense(self, bound, source):
+        n_in, n_out = bound.weights.shape
+        out = self._row_operation(
+            p.DENSE,
+            source,
+            n_out,
+            W_AT=bound.weights.start,
+            B_AT=bound.bias.start,
+            BACK_PACKED_AT=self._packed(n_out * source.stride) if source.delta_at >= 0 else -1,
+            **self._activation(bound.layer, n_out),
+        )
+        self._weights_of(bound)
         operation = len(self.ops) - 1
         n_inputs = _round_up(max(1, TASK_SIZE // n_out), ROWS)
         for start in range(0, n_in, n_inputs):
             self.tasks.append([p.DENSE_ROWS, operation, start, min(start + n_inputs, n_in), 1])
         self.longest_span = max(self.longest_span, n_inputs * n_out)
         self.tasks.append([p.DENSE_BIAS, operation, bound.bias.start, bound.bias.stop, 0])
-        self.work += 2 * n_in * n_out
-        return out_at, out_delta_at, out_stride
+        return out
 
-    def _slopes(self, layer, width):
-        return -1 if ACTIVATIONS[layer.activation].monotone else self._rows(width)[0]
-
-    def _normalisation(self, bound, rows_at, delta_at, stride):
-        (width,) = bound.output_shape
-        out_at, out_delta_at, centred_at = (self._rows(width)[0] for _ in range(3))
-        slope_at, statistics_at = self._slopes(bound.layer, width), self.rows_size
+    def _normalisation(self, bound):
+        """The columns that a normalisation of rows shares with one of maps, and its tasks."""
+        at, stride = self.rows_size, _round_up(*bound.weights.shape, self.lanes)
         self.rows_size += 4 * stride
-        self._add(
-            KIND=p.NORMALISE,
-            ACTIVATION=CODES[bound.layer.activation],
+        for kind, slot in ((p.NORM_SCALE, bound.weights), (p.NORM_SHIFT, bound.bias)):
+            self.tasks.append([kind, len(self.ops), slot.start, slot.stop, 0])
+        self.longest_span = max(self.longest_span, *bound.weights.shape)
+        return dict(
             W_AT=bound.weights.start,
             B_AT=bound.bias.start,
-            N_OUTPUTS=width,
-            IN_AT=rows_at,
-            OUT_AT=out_at,
-            OUT_STRIDE=stride,
-            DELTA_AT=out_delta_at,
-            INPUT_DELTA_AT=delta_at,
-            SLOPE_AT=slope_at,
-            CENTRED_AT=centred_at,
-            STATISTICS_AT=statistics_at,
+            STATISTICS_AT=at,
+            STATISTICS_STRIDE=stride,
             RUNNING_AT=bound.statistics.start,
         )
-        operation = len(self.ops) - 1
-        self.tasks.append([p.NORM_SCALE, operation, bound.weights.start, bound.weights.stop, 0])
-        self.tasks.append([p.NORM_SHIFT, operation, bound.bias.start, bound.bias.stop, 0])
-        return out_at, out_delta_at
 
-    def _dropout(self, bound, rows_at, delta_at, stride):
-        (width,) = bound.output_shape
-        out_at, out_delta_at = (self._rows(width)[0] for _ in range(2))
-        self._add(
-            KIND=p.DROPOUT,
-            N_INPUTS=width,
-            IN_AT=rows_at,
-            OUT_AT=out_at,
-            OUT_STRIDE=stride,
-            DELTA_AT=out_delta_at,
-            INPUT_DELTA_AT=delta_at,
-            DROPPED=min(round(bound.layer.rate * 2**32), 2**32 - 1),
-        )
-        return out_at, out_delta_at
+    def _pointwise_rows(self, bound, source):
+        layer, width = bound.layer, source.width
+        if isinstance(layer, Dropout):
+            return self._row_operation(p.DROPOUT, source, width, DROPPED=_dropped(layer))
+        columns = self._activation(layer, width)
+        if isinstance(layer, Activation):
+            return self._row_operation(p.ACTIVATE, source, width, **columns)
+        columns |= self._normalisation(bound) | dict(CENTRED_AT=self._row_space(width)[0])
+        return self._row_operation(p.NORMALISE, source, width, **columns)
+
+
+def _dropped(layer):
+    """Of all hashes of 32 bits, those that drop a unit."""
+    return min(round(layer.rate * 2**32), 2**32 - 1)
 
 
 def _group(n_channels):
@@ -347,77 +619,3 @@ def _group(n_channels):
 
 def _pad_to(values, multiple):
     return np.pad(values, (0, -values.size % multiple), mode="edge")
-
-
-class _Stage:
-    """The geometry of a convolution and the pool behind it, in pixels.
-
-    The frame is the input map within its padding; Z is the map of the convolution's own outputs,
-    spread by the stride, within as many zeros as the transposed convolution reaches.
-    """
-
-    def __init__(self, bound, pool):
-        self.bound = bound
-        height, width, self.channels = bound.input_shape
-        grid = bound.layer.grid(bound.input_shape)
-        self.kernel, self.stride, self.before = grid.size, grid.stride, grid.before
-        self.input, self.outputs, self.filters = (height, width), grid.count, bound.layer.filters
-        self.frame = tuple(n + b + a for n, b, a in zip(self.input, grid.before, grid.after, strict=True))
-        self.z = tuple(n + k - 1 for n, k in zip(self.frame, self.kernel, strict=True))
-        self.pool = pool and pool.layer.grid(pool.input_shape)
-        self.n_windows = int(np.prod(self.pool.count if pool else self.outputs))
-        self.n_taps = self.kernel[0] * self.kernel[1] * self.channels
-        self.n_inputs = height * width
-        self.frame_size, self.z_size = int(np.prod(self.frame)), int(np.prod(self.z))
-
-    def interior(self):
-        """Positions of the input's pixels in the frames, (channel, pixel)."""
-        row, column = np.divmod(np.arange(self.n_inputs), self.input[1])
-        pixels = (row + self.before[0]) * self.frame[1] + column + self.before[1]
-        return np.arange(self.channels)[:, None] * self.frame_size + pixels
-
-    def windows(self):
-        """Outputs of the convolution in each pooling window, (window, pixel); one pixel each without a pool."""
-        if self.pool is None:
-            return np.arange(self.n_windows)[:, None]
-        row, column = np.divmod(np.arange(self.n_windows)[:, None], self.pool.count[1])
-        r, c = np.divmod(np.arange(self.pool.size[0] * self.pool.size[1]), self.pool.size[1])
-        return (row * self.pool.stride[0] + r) * self.outputs[1] + column * self.pool.stride[1] + c
-
-    def in_frame(self, outputs):
-        """Where the filter lies in the frame for each output."""
-        row, column = np.divmod(outputs, self.outputs[1])
-        return row * self.stride[0] * self.frame[1] + column * self.stride[1]
-
-    def in_z(self, outputs):
-        """Where each output lies in Z."""
-        row, column = np.divmod(outputs, self.outputs[1])
-        return (row * self.stride[0] + self.kernel[0] - 1) * self.z[1] + column * self.stride[1] + self.kernel[1] - 1
-
-    def _taps(self, n_planes):
-        """Plane, row and column of each weight, the plane slowest."""
-        return np.indices((n_planes, *self.kernel)).reshape(3, -1)
-
-    def taps(self):
-        """Offsets in the frames from an output's place to what each weight multiplies."""
-        channel, r, s = self._taps(self.channels)
-        return channel * self.frame_size + r * self.frame[1] + s
-
-    def tap_rows(self):
-        """Offsets of the taps' weights in (row, column, input channel, output channel) order."""
-        channel, r, s = self._taps(self.channels)
-        return ((r * self.kernel[1] + s) * self.channels + channel) * self.filters
-
-    def back_taps(self):
-        """Offsets in Z from an input pixel's place to the outputs that it took part in."""
-        k, r, s = self._taps(self.filters)
-        return k * self.z_size + (self.kernel[0] - 1 - r) * self.z[1] + self.kernel[1] - 1 - s
-
-    def back_tap_rows(self):
-        k, r, s = self._taps(self.filters)
-        return (r * self.kernel[1] + s) * self.channels * self.filters + k
-
-    def back_pixels(self):
-        """Places of the input's pixels in Z."""
-        row, column = np.divmod(np.arange(self.n_inputs), self.input[1])
-        return (row + self.before[0]) * self.z[1] + column + self.before[1]

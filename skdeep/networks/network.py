@@ -4,8 +4,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.base import clone
 
-from skdeep.networks.layers import BatchNorm, Conv2D, Dense, MaxPool2D
+from skdeep.engine.normalisation import EPSILON
+from skdeep.networks.layers import BatchNorm, Conv2D, Dense, Dropout, Fork, Join, LocallyConnected2D, Residual
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class BoundLayer:
     output_shape: tuple[int, ...]
     weights: Slot | None
     bias: Slot | None
-    statistics: Slot | None = None  # where its running means and variances lie, in a vector of their own
+    statistics: Slot | None  # where its running means and variances lie, in a vector of their own
+    source: int  # the bound layer whose output it takes, -1 for the network's input
+    second: int | None = None  # of a Join, the one that it adds
 
 
 class Network:
@@ -43,7 +47,7 @@ class Network:
     Parameters
     ----------
     layers : list of Layer
-        From input to output; maps first, dense layers last, the last one dense.
+        From input to output.
     input_shape : (int,) or (int, int, int)
         Features, or height, width and channels, of one sample.
     data_format : {"NHWC", "NCHW"}, default="NHWC"
@@ -52,6 +56,9 @@ class Network:
     Attributes
     ----------
     bound : list of BoundLayer
+        In the order in which they run; a Residual is a Fork, its layers, its shortcut if that has weights, and a Join.
+    ends : list of int
+        For each of the layers, the place of its last bound layer.
     n_parameters : int
         Length of theta, which holds weights then bias, layer by layer.
     n_statistics : int
@@ -59,34 +66,39 @@ class Network:
     """
 
     def __init__(self, layers, input_shape, data_format="NHWC"):
-        self.input_shape, self.data_format = tuple(input_shape), data_format
-        self.bound, self.n_parameters, self.n_statistics = [], 0, 0
+        self.layers, self.input_shape, self.data_format = list(layers), tuple(input_shape), data_format
+        self.bound, self.ends, self.n_parameters, self.n_statistics = [], [], 0, 0
         shape = self.input_shape
-        for layer in layers:
-            self._check(layer)
-            output_shape, parameters = layer.output_shape(shape), layer.parameter_shapes(shape)
-            slots = [None, None]
-            if parameters is not None:
-                slots = [self._slot(each, parameters) for each in (parameters.weights, parameters.bias)]
-            statistics = None
-            if isinstance(layer, BatchNorm):
-                statistics = Slot(self.n_statistics, (2, *shape), *shape, *shape)
-                self.n_statistics = statistics.stop
-            self.bound.append(BoundLayer(layer, shape, output_shape, *slots, statistics))
-            shape = output_shape
-        if len(shape) != 1 or not self.with_weights:
-            raise ValueError("The last layer of a network must be Dense, its units the outputs.")
-        self.n_outputs = shape[0]
+        for layer in self.layers:
+            shape = self._bind(layer, shape)
+            self.ends.append(len(self.bound) - 1)
+        self.output_shape, self.n_outputs = shape, math.prod(shape)
 
-    def _check(self, layer):
+    def _bind(self, layer, shape):
+        """Append a layer to the network; the shape of its output."""
         layer._validate_params()
-        previous = self.bound[-1].layer if self.bound else None
-        if isinstance(layer, MaxPool2D) and not isinstance(previous, Conv2D):
-            raise ValueError(f"{layer!r} must follow a Conv2D, which it is fused with; here it follows {previous!r}.")
-        if isinstance(layer, BatchNorm) and any(isinstance(bound.layer, Conv2D) for bound in self.bound):
-            raise ValueError(f"{layer!r} cannot yet stand behind a Conv2D.")
-        if isinstance(layer, Conv2D) and isinstance(previous, Dense):
-            raise ValueError(f"{layer!r} needs maps and cannot follow {previous!r}.")
+        if not isinstance(layer, Residual):
+            return self._append(layer, shape, len(self.bound) - 1)
+        layer._needs_maps(shape)
+        fork, inner_shape = len(self.bound), self._append(Fork(), shape, len(self.bound) - 1)
+        for inner in layer.layers:
+            inner_shape = self._bind(inner, inner_shape)
+        inner, shortcut = len(self.bound) - 1, layer.shortcut(shape)
+        if shortcut is not None:
+            self._append(shortcut, shape, fork)
+        second = fork if shortcut is None else len(self.bound) - 1
+        return self._append(Join(layer.activation), inner_shape, inner, second)
+
+    def _append(self, layer, shape, source, second=None):
+        output_shape, parameters = layer.output_shape(shape), layer.parameter_shapes(shape)
+        weights = bias = statistics = None
+        if parameters is not None:
+            weights, bias = (self._slot(each, parameters) for each in (parameters.weights, parameters.bias))
+        if isinstance(layer, BatchNorm):
+            statistics = Slot(self.n_statistics, (2, *parameters.weights), 0, 0)
+            self.n_statistics = statistics.stop
+        self.bound.append(BoundLayer(layer, shape, output_shape, weights, bias, statistics, source, second))
+        return output_shape
 
     def _slot(self, shape, parameters):
         slot = Slot(self.n_parameters, shape, parameters.fan_in, parameters.fan_out)
@@ -96,7 +108,7 @@ class Network:
     @property
     def with_weights(self):
         """The layers that connect units to units."""
-        return [bound for bound in self.bound if isinstance(bound.layer, Conv2D | Dense)]
+        return [bound for bound in self.bound if isinstance(bound.layer, Conv2D | LocallyConnected2D | Dense)]
 
     def initialise(self, initialiser, rng, dtype):
         """Draw theta, weights then bias of each layer in turn; normalisations begin as the identity.
@@ -124,7 +136,7 @@ class Network:
 
     def up_to(self, n_layers):
         """The network of the first layers, whose parameters are the first of theta."""
-        return Network([bound.layer for bound in self.bound[:n_layers]], self.input_shape, self.data_format)
+        return Network(self.layers[:n_layers], self.input_shape, self.data_format)
 
     def coefs(self, theta):
         """Views of theta: the weights of the layers that have any."""
@@ -133,3 +145,65 @@ class Network:
     def intercepts(self, theta):
         """Views of theta: their biases."""
         return [bound.bias.view(theta) for bound in self.with_weights]
+
+    def for_inference(self, theta, statistics):
+        """What predictions need: no dropout, and normalisations folded into the weights before them.
+
+        Returns
+        -------
+        network : Network
+        theta : array of shape (network.n_parameters,)
+        statistics : array of shape (network.n_statistics,)
+            Of the normalisations that no linear layer stands before.
+        """
+        folded = _Folded(theta, statistics)
+        layers = folded.fold(self.layers, iter(self.bound))
+        join = lambda arrays, dtype: np.concatenate([np.zeros(0, dtype), *(array.ravel() for array in arrays)])
+        network = Network(layers, self.input_shape, self.data_format)
+        return network, join(folded.parameters, theta.dtype), join(folded.statistics, statistics.dtype)
+
+
+def _is_linear(layer):
+    return isinstance(layer, Conv2D | LocallyConnected2D | Dense | BatchNorm) and layer.activation == "identity"
+
+
+class _Folded:
+    """Parameters and statistics of a network for inference, gathered layer by layer."""
+
+    def __init__(self, theta, statistics):
+        self._theta, self._statistics = theta, statistics
+        self.parameters, self.statistics = [], []
+
+    def fold(self, layers, bound_layers):
+        """The layers for inference; `bound_layers` goes on with the first of them."""
+        folded = []
+        for layer in layers:
+            bound = next(bound_layers)
+            if isinstance(layer, Residual):
+                inner = self.fold(layer.layers, bound_layers)
+                bound = next(bound_layers)
+                if not isinstance(bound.layer, Join):
+                    self._keep(bound)
+                    next(bound_layers)
+                folded.append(Residual(inner, activation=layer.activation))
+            elif isinstance(layer, BatchNorm) and folded and _is_linear(folded[-1]):
+                folded[-1] = clone(folded[-1]).set_params(activation=layer.activation)
+                self._scale_last(bound)
+            elif not isinstance(layer, Dropout):
+                self._keep(bound)
+                folded.append(layer)
+        return folded
+
+    def _keep(self, bound):
+        if bound.weights is not None:
+            self.parameters += [bound.weights.view(self._theta), bound.bias.view(self._theta)]
+        if bound.statistics is not None:
+            self.statistics.append(bound.statistics.view(self._statistics))
+
+    def _scale_last(self, bound):
+        """Let the last layer's weights and bias normalise its output."""
+        mean, variance = bound.statistics.view(self._statistics).astype(float)
+        scale = bound.weights.view(self._theta) / np.sqrt(variance + EPSILON)
+        shift = bound.bias.view(self._theta) - scale * mean
+        weights, bias = self.parameters[-2:]
+        self.parameters[-2:] = (array.astype(self._theta.dtype) for array in (weights * scale, bias * scale + shift))

@@ -50,7 +50,8 @@ class Run:
         Copied.
     batch_size : int
     training : bool, default=True
-        Whether there is memory for gradients and for the state of an optimiser.
+        Whether there is memory for gradients and for the state of an optimiser; else the run is of the network's
+        form for inference, with parameters of its own.
     statistics : array of shape (n_statistics,) or None, default=None
         Running statistics of normalisations, copied; None for a start from nothing.
     clipping : bool, default=False
@@ -68,7 +69,12 @@ class Run:
     """
 
     def __init__(self, network, theta, batch_size, *, training=True, statistics=None, clipping=False):
-        dtype, n = theta.dtype, theta.size
+        dtype = theta.dtype
+        statistics = network.initial_statistics(dtype) if statistics is None else statistics
+        self._trained = network
+        if not training:
+            network, theta, statistics = network.for_inference(theta, statistics)
+        n = theta.size
         self.network, self.batch_size, self.dtype, self._clipping = network, batch_size, dtype, clipping
         self.program = compile_network(network, dtype, batch_size, training=training, clipping=clipping)
         # The loops read whole vectors, up to a register tile beyond the last parameter.
@@ -78,7 +84,7 @@ class Run:
         self._grad, self._n_padded = np.zeros(0, dtype), padded
         self.theta, self.first, self.second = (array[:n] for array in (self._theta, self._first, self._second))
         self.theta[...] = theta
-        self.statistics = network.initial_statistics(dtype) if statistics is None else statistics.astype(dtype)
+        self.statistics = statistics.astype(dtype)
         self.n_updates = 0
         self._tasks = self.program.tasks if training else self.program.tasks[:0]
         self._work = self.program.work * batch_size * (3 if training else 1)
@@ -91,8 +97,8 @@ class Run:
         self._workspaces, self._first_launch = {}, 1
 
     def set_parameters(self, theta, statistics):
-        """Take over what another run has learned."""
-        self.theta[...], self.statistics[...] = theta, statistics
+        """Take over what a run that trains has learned."""
+        _, self.theta[...], self.statistics[...] = self._trained.for_inference(theta, statistics)
 
     @property
     def grad(self):
@@ -199,6 +205,7 @@ class Run:
                 self._total_squares,
                 steps.losses,
                 steps.weights,
+                int(self.program.keep_maps),
                 n_workers,
             )
         # The next pass is one launch if this one was short, or begins with what has been found to fit.
@@ -210,11 +217,13 @@ class Run:
         return steps
 
     def _workspace(self, n_workers):
-        """Planes for the blocks of one chunk, for each worker; their frames of zeros are never written."""
-        if n_workers not in self._workspaces:
+        """Planes for the blocks of one chunk, for each worker or for each chunk; frames of zeros are never written."""
+        n_chunks = len(self._chunk_losses) if self.program.keep_maps else n_workers
+        if n_chunks not in self._workspaces:
             n_blocks = max(1, p.CHUNK // lanes(self.dtype))
-            self._workspaces[n_workers] = np.zeros((n_workers * n_blocks, self.program.workspace_size), self.dtype)
-        return self._workspaces[n_workers]
+            size = n_chunks * n_blocks * self.program.workspace_size
+            self._workspaces[n_chunks] = aligned_zeros(size, self.dtype).reshape(n_chunks * n_blocks, -1)
+        return self._workspaces[n_chunks]
 
 
 def _rows_of(X):

@@ -3,7 +3,9 @@
 from numbers import Integral, Real
 
 from skdeep._sklearn import Interval, StrOptions
-from skdeep.networks.layers import MONOTONE, Conv2D, Dense, Dropout, MaxPool2D, pair
+from skdeep.engine.activations import ACTIVATIONS
+from skdeep.networks.layers import Conv2D, Dense, Dropout, MaxPool2D
+from skdeep.networks.windows import pair
 from skdeep.neural_network._base import NeuralNetwork, for_each_layer, layer_sizes
 from skdeep.neural_network._docs import documented
 from skdeep.neural_network._images import as_rows, image_shape
@@ -92,7 +94,7 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
         "layers": [list, None],
         "image_shape": ["array-like", None],
         "data_format": [_FORMATS],
-        "activation": [StrOptions(set(MONOTONE))],
+        "activation": [StrOptions(set(ACTIVATIONS))],
         "loss": [StrOptions({"log_loss", "squared_error"})],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],

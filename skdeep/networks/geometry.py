@@ -1,0 +1,115 @@
+"""Where pixels lie: tables of offsets from the shapes of maps, windows and filters.
+
+Here all geometry ends: the engine sees lists of pixels and of taps, in units of vectors.
+"""
+
+import math
+
+import numpy as np
+
+
+class Planes:
+    """The planes of one map in a workspace, [channel][row][column], within margins for who reads beyond its edges.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+        Height, width and channels.
+    at : int or None
+        Where they begin, once the margins are known.
+    """
+
+    def __init__(self, shape):
+        self.shape, self.at = shape, None
+        self._before, self._after = (0, 0), (0, 0)
+
+    def make_room(self, grid):
+        """Widen the margins for the windows of a reader."""
+        self._before = tuple(map(max, self._before, grid.before))
+        self._after = tuple(map(max, self._after, grid.after))
+
+    @property
+    def n_pixels(self):
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def width(self):
+        return self._before[1] + self.shape[1] + self._after[1]
+
+    @property
+    def plane(self):
+        """Size of one, margins included."""
+        return (self._before[0] + self.shape[0] + self._after[0]) * self.width
+
+    @property
+    def size(self):
+        return self.plane * self.shape[2]
+
+    def pixels(self, channels=0):
+        """Offsets of the map's own pixels, of one plane or of several: shape (*channels.shape, n_pixels)."""
+        row, column = np.divmod(np.arange(self.n_pixels), self.shape[1])
+        return np.add.outer(channels * self.plane, self._place(row, column))
+
+    def windows(self, grid):
+        """Offsets of the first pixel of each window in its plane; the margins are at least the windows'."""
+        row, column = _places(grid)
+        return self._place(row - grid.before[0], column - grid.before[1])
+
+    def taps(self, grid, channels):
+        """Offsets from a window's first pixel to all of its pixels in several planes, (channel, pixel)."""
+        r, s = _window(grid)
+        return np.add.outer(channels * self.plane, r * self.width + s)
+
+    def _place(self, row, column):
+        return (row + self._before[0]) * self.width + column + self._before[1]
+
+
+def _places(grid):
+    """Row and column, in the padded map, of the first pixel of each window."""
+    row, column = np.divmod(np.arange(math.prod(grid.count)), grid.count[1])
+    return row * grid.stride[0], column * grid.stride[1]
+
+
+def _window(grid):
+    """Row and column of each pixel of a window, counted from its first."""
+    r, s = np.divmod(np.arange(math.prod(grid.size)), grid.size[1])
+    return r * grid.dilation[0], s * grid.dilation[1]
+
+
+def pixels_in_windows(grid, shape):
+    """Which pixel of a map of shape (height, width, ...) each pixel of each window is, -1 in the padding."""
+    (row, column), (r, s) = _places(grid), _window(grid)
+    row = row[:, None] + r - grid.before[0]
+    column = column[:, None] + s - grid.before[1]
+    inside = (row >= 0) & (row < shape[0]) & (column >= 0) & (column < shape[1])
+    return np.where(inside, row * shape[1] + column, -1)
+
+
+class Spread:
+    """The frame Z of a transposed convolution: the outputs' deltas, as far apart as the stride, among zeros.
+
+    A plane is the padded map, widened on all sides by what a window reaches.
+    """
+
+    def __init__(self, shape, grid):
+        self._shape, self._grid = shape, grid
+        self._margin = tuple(reach - 1 for reach in grid.reach)
+        padded = [n + b + a for n, b, a in zip(shape[:2], grid.before, grid.after, strict=True)]
+        self._width = padded[1] + self._margin[1]
+        self.plane = (padded[0] + self._margin[0]) * self._width
+
+    def outputs(self):
+        """Offset of each output's delta."""
+        row, column = _places(self._grid)
+        return (row + self._margin[0]) * self._width + column + self._margin[1]
+
+    def taps(self, planes):
+        """Offsets from an input pixel's place to the deltas that it took part in, (plane, pixel of the window)."""
+        r, s = _window(self._grid)
+        own = (self._margin[0] - r) * self._width + self._margin[1] - s
+        return np.add.outer(planes * self.plane, own)
+
+    def pixels(self):
+        """Places of the input's pixels."""
+        row, column = np.divmod(np.arange(self._shape[0] * self._shape[1]), self._shape[1])
+        return (row + self._grid.before[0]) * self._width + column + self._grid.before[1]
