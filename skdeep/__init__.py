@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "ConvNetClassifier": "skdeep.neural_network",
+    "ConvNetRegressor": "skdeep.neural_network",
     "KernelRidgeDual": "skdeep.kernel_ridge",
     "MLPBackprop": "skdeep.neural_network",
     "MLPBackpropClassifier": "skdeep.neural_network",

@@ -521,7 +521,8 @@ def test_summary_counts_everything():
     X, y = table("digits")
     net = classifier(hidden_layer_sizes=(30, 20), batch_norm=True, dropout=0.1).fit(X, y)
     lines = net.summary().splitlines()
-    assert [line.split()[0] for line in lines[1:-1]] == ["Dense", "BatchNorm", "Dropout"] * 2 + ["Dense"]
+    assert [line.split()[1] for line in lines[1:-1]] == ["Dense", "BatchNorm", "Dropout"] * 2 + ["Dense"]
+    assert [lines[1].split()[0], lines[4].split()[0], lines[-2].split()[0]] == ["dense1", "dense2", "output"]
     assert f"{net.n_parameters_:,}" in lines[-1]
     assert f"{64 * 30 + 30:,}" in lines[1]
     assert len(set(map(len, lines))) == 1

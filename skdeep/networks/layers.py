@@ -384,6 +384,9 @@ class BatchNorm(_Pointwise):
         shape = tuple(input_shape[-1:])
         return ParameterShapes(shape, shape, *shape, *shape)
 
+    def multiply_adds(self, input_shape):
+        return math.prod(input_shape)
+
 
 class Dropout(_Pointwise):
     """In training, zeros with probability `rate`, and what is kept is divided by 1 - rate (Srivastava et al., 2014).

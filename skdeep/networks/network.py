@@ -7,7 +7,20 @@ import numpy as np
 from sklearn.base import clone
 
 from skdeep.engine.normalisation import EPSILON
-from skdeep.networks.layers import BatchNorm, Conv2D, Dense, Dropout, Fork, Join, LocallyConnected2D, Residual
+from skdeep.networks.layers import (
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Fork,
+    GlobalAvgPool2D,
+    Join,
+    LocallyConnected2D,
+    Residual,
+)
+
+# Layers that connect units to units.
+WITH_WEIGHTS = Conv2D | LocallyConnected2D | Dense
 
 
 @dataclass(frozen=True)
@@ -108,7 +121,19 @@ class Network:
     @property
     def with_weights(self):
         """The layers that connect units to units."""
-        return [bound for bound in self.bound if isinstance(bound.layer, Conv2D | LocallyConnected2D | Dense)]
+        return [bound for bound in self.bound if isinstance(bound.layer, WITH_WEIGHTS)]
+
+    @property
+    def activations(self):
+        """For each layer with weights, the function of its outputs, which may be a later layer's."""
+        names = []
+        for bound in self.bound:
+            activation = getattr(bound.layer, "activation", "identity")
+            if isinstance(bound.layer, WITH_WEIGHTS):
+                names.append(activation)
+            elif names and names[-1] == "identity":
+                names[-1] = activation
+        return names
 
     def initialise(self, initialiser, rng, dtype):
         """Draw theta, weights then bias of each layer in turn; normalisations begin as the identity.
@@ -133,6 +158,24 @@ class Network:
             if bound.statistics is not None:
                 bound.statistics.view(statistics)[1] = 1
         return statistics
+
+    @property
+    def receptive_fields(self):
+        """For each bound layer, how many pixels of the input, down and across, its output depends on at most."""
+        fields, steps = {-1: (1, 1)}, {-1: (1, 1)}
+        for i, bound in enumerate(self.bound):
+            field, step = fields[bound.source], steps[bound.source]
+            if len(bound.output_shape) == 1 or isinstance(bound.layer, GlobalAvgPool2D):
+                field = self.input_shape[:2]
+            elif hasattr(bound.layer, "grid"):
+                grid = bound.layer.grid(bound.input_shape)
+                field = tuple(f + (r - 1) * s for f, r, s in zip(field, grid.reach, step, strict=True))
+                step = tuple(s * own for s, own in zip(step, grid.stride, strict=True))
+            if bound.second is not None:
+                field = tuple(map(max, field, fields[bound.second]))
+            fields[i], steps[i] = tuple(map(min, field, self.input_shape[:2])), step
+        del fields[-1]
+        return list(fields.values())
 
     def up_to(self, n_layers):
         """The network of the first layers, whose parameters are the first of theta."""
@@ -164,7 +207,7 @@ class Network:
 
 
 def _is_linear(layer):
-    return isinstance(layer, Conv2D | LocallyConnected2D | Dense | BatchNorm) and layer.activation == "identity"
+    return isinstance(layer, WITH_WEIGHTS | BatchNorm) and layer.activation == "identity"
 
 
 class _Folded:

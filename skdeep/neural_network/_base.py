@@ -30,14 +30,13 @@ from skdeep.networks.initialisers import INITIALISERS, xavier_uniform
 from skdeep.networks.layers import Dense
 from skdeep.networks.network import Network
 from skdeep.networks.run import PREDICTION_BATCH, Run
-from skdeep.networks.summary import summary
+from skdeep.networks.summary import as_html, as_text, layer_names, summary_table
 from skdeep.training.epochs import Data, History, Plan, Validation, train
 from skdeep.training.lbfgs import minimise
-from skdeep.training.optimisers import SGD, Adam, Objective, RMSprop
+from skdeep.training.optimisers import SGD, STOCHASTIC, Adam, Objective, RMSprop
 from skdeep.training.schedules import SCHEDULES
 
 TOO_SMALL = "The validation set is too small."
-STOCHASTIC = {"sgd", "adam", "adamw", "rmsprop"}
 _SHARE = Interval(Real, 0, 1, closed="left")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -103,6 +102,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         "epsilon": [_POSITIVE],
         "n_iter_no_change": [_COUNT, Options(Real, {np.inf})],
         "max_fun": [_COUNT],
+        "batch_norm": ["boolean"],
         "weight_init": [StrOptions(set(INITIALISERS))],
         "lr_schedule": [StrOptions(set(SCHEDULES)), callable, None],
         "dropout": [_SHARE, "array-like"],
@@ -332,8 +332,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         """One for each layer with weights."""
         initialisers = [INITIALISERS[self.weight_init]] * len(network.with_weights)
         if self.weight_init == "xavier_uniform":
-            # scikit-learn draws the weights of logistic networks from a narrower range.
-            hidden = for_each_layer(self.activation, len(initialisers) - 1, "activation")
+            # scikit-learn draws the weights of logistic networks from a narrower range, those of the output as well.
+            *hidden, _ = network.activations
             for i, activation in enumerate([*hidden, hidden[-1] if hidden else self.activation]):
                 if activation == "logistic":
                     initialisers[i] = partial(xavier_uniform, factor=2.0)
@@ -419,7 +419,18 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         table : str
         """
         check_is_fitted(self)
-        return summary(self._network, self.theta_.dtype)
+        return as_text(self._summary_table())
+
+    def _summary_table(self):
+        return summary_table(self._network, self._layer_names(), self.theta_.dtype)
+
+    def _layer_names(self):
+        """The names of the network's layers."""
+        return [*layer_names(self._network.layers[:-1]), "output"]
+
+    def _html_repr(self):
+        """In notebooks: the architecture, once there is one, under scikit-learn's own table of parameters."""
+        return super()._html_repr() + (as_html(self._summary_table()) if hasattr(self, "theta_") else "")
 
     @property
     def coefs_(self):

@@ -1,6 +1,51 @@
 """What the docstrings of all networks have in common: `%(name)s` in a docstring stands for a text below."""
 
 TEXTS = {
+    "architecture": """
+filters : int or sequence of int, default=(6, 16)
+    Output channels of each convolution.
+kernel_size : int, (int, int) or list, default=5
+    Height and width of the filters. Here and in the next parameters a tuple is (height, width), a
+    list has one entry for each convolution.
+stride : int, (int, int) or list, default=1
+    Steps between the windows of a convolution.
+padding : {"same", "valid"}, int, (int, int) or list, default="same"
+    Zeros around the maps.
+dilation : int, (int, int) or list, default=1
+    Steps between the pixels of a window.
+groups : int or list, default=1
+    Parts of the channels that are connected within themselves only.
+pool : {"max", "avg"}, None or list, default="max"
+    What follows each convolution.
+pool_size : int, (int, int) or list, default=2
+    Height and width of the pools.
+pool_stride : int, (int, int), list or None, default=None
+    Steps between pools; None sets them side by side.
+global_pool : {"avg", "max"} or None, default=None
+    What makes one number of each channel before the dense layers.
+conv_batch_norm : bool or list, default=False
+    Whether convolutions are normalised over the batch, before the activation (Ioffe & Szegedy, 2015).
+conv_dropout : float or list, default=0.0
+    Probability with which a channel is off for a sample in training, behind each pool (Tompson et al., 2015).
+residual : bool or list, default=False
+    Whether a convolution becomes a residual block of two (He et al., 2016): x + g(x), of which the first
+    has the stride.
+locally_connected : bool or list, default=False
+    Whether a convolution has filters of its own at each place, instead of shared ones.
+hidden_layer_sizes : int or sequence of int, default=(120, 84)
+    Units of the dense layers before the output.
+layers : list of Layer, or of (name, Layer), or None, default=None
+    Objects of `skdeep.networks`, from the first layer to the last hidden one; they replace all
+    parameters above. With names, ``set_params(conv1__filters=32)`` reaches them.
+image_shape : (int, int), (int, int, int) or None, default=None
+    Height, width and, in the order of `data_format`, channels of the images in a two-dimensional
+    X. None: what X's own dimensions say; else a square, if the features make one, or one row.
+data_format : {"NHWC", "NCHW"}, default="NHWC"
+    How X and `image_shape` are read, channels last or first. The results are the same numbers.
+activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus"} or \
+        sequence, default="relu"
+    The units' function, one for all or one for each convolution and hidden layer.
+""",
     "training": """
 solver : {"sgd", "adam", "adamw", "rmsprop", "lbfgs"}, default="adam"
     Stochastic gradient descent with momentum; Adam (Kingma & Ba, 2015); Adam with decoupled weight decay
@@ -62,6 +107,8 @@ lr_schedule : {"cosine", "one_cycle", "step"}, callable or None, default=None
 dropout : float or sequence of float, default=0.0
     Probability with which a hidden unit is off for a sample in training, for all hidden layers or one for each.
     A unit's fate is a hash of seed, step and sample: it is the same for any number of threads.
+batch_norm : bool, default=False
+    Whether hidden layers are normalised over the batch, before the activation (Ioffe & Szegedy, 2015).
 weight_decay : float, default=0.0
     Strength of the penalty ``weight_decay |W|^2 / 2`` of the mean loss; under "adamw" weights shrink by
     ``weight_decay`` times the learning rate beside the step.
@@ -73,6 +120,14 @@ scoring : str, callable or None, default=None
     Scorer of the validation data; None is accuracy or R^2.
 restore_best : bool, default=True
     Whether early stopping ends with the weights of the best validation score.
+""",
+    "images": """
+image_shape_in_ : (int, int, int)
+    Height, width and channels of the images.
+layers_ : list of (str, Layer)
+    The layers with their names, the output last.
+receptive_field_ : (int, int)
+    Height and width, in pixels of the input, that a number of the last maps depends on.
 """,
     "learned": """
 theta_ : ndarray of shape (n_parameters,)

@@ -9,9 +9,12 @@ from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import assert_all_finite, column_or_1d, compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from skdeep._sklearn import fitting, is_first_partial_fit
 from skdeep.engine import program
+from skdeep.training.optimisers import STOCHASTIC
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,14 @@ class ValueOutputs:
         return values.ravel() if self.flat else values
 
 
+def _is_stochastic(estimator):
+    if estimator.solver in STOCHASTIC:
+        return True
+    raise AttributeError(
+        f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
+    )
+
+
 class ClassifierOutputs(ClassifierMixin):
     """Predictions of a classifier; the subclass has `loss`, `class_weight` and `label_smoothing`."""
 
@@ -215,6 +226,33 @@ class ClassifierOutputs(ClassifierMixin):
 
     def _output_attributes(self, outputs):
         return {"classes_": outputs.classes}
+
+    @available_if(_is_stochastic)
+    @fitting
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Go once over the data, from where the last fit or partial_fit ended.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+        classes : array-like of shape (n_classes,) or None, default=None
+            All labels that will ever come; needed in the first call.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If y has labels that `classes` has not, or if the input does not fit.
+        """
+        known = None
+        if is_first_partial_fit(self, classes):
+            known = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
+        return self._fit(X, y, sample_weight, known=known, incremental=True)
 
     def predict_proba(self, X):
         """Probabilities of the classes.
@@ -301,6 +339,28 @@ class RegressorOutputs(MultiOutputMixin, RegressorMixin):
 
     def _output_attributes(self, outputs):
         return {}
+
+    @available_if(_is_stochastic)
+    @fitting
+    def partial_fit(self, X, y, sample_weight=None):
+        """Go once over the data, from where the last fit or partial_fit ended.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the input does not fit.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X):
         """Predicted values.

@@ -2,25 +2,197 @@
 
 from numbers import Integral, Real
 
-from skdeep._sklearn import Interval, StrOptions
-from skdeep.engine.activations import ACTIVATIONS
-from skdeep.networks.layers import Conv2D, Dense, Dropout, MaxPool2D
-from skdeep.networks.windows import pair
-from skdeep.neural_network._base import NeuralNetwork, for_each_layer, layer_sizes
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep._sklearn import Composition, Interval, StrOptions
+from skdeep.networks.layers import Layer
+from skdeep.networks.summary import layer_names
+from skdeep.neural_network._architecture import CONSTRAINTS, hidden_layers
+from skdeep.neural_network._base import NeuralNetwork
 from skdeep.neural_network._docs import documented
 from skdeep.neural_network._images import as_rows, image_shape
-from skdeep.neural_network._outputs import ClassifierOutputs
+from skdeep.neural_network._outputs import ClassifierOutputs, RegressorOutputs
 
-_FORMATS = StrOptions({"NHWC", "NCHW"})
-
-
-@documented(
-    batch_size="128",
-    max_iter="20",
-    coefs="weights of convolutions (height, width, inputs, outputs) and of dense layers (inputs, outputs), and "
-    "biases. Maps are flattened in the order height, width, channel.",
+_WEIGHTS = (
+    "weights of convolutions (height, width, inputs / groups, outputs), of locally connected layers (rows, columns, "
+    "height, width, inputs, outputs) and of dense layers (inputs, outputs), and biases. Maps are flattened in the "
+    "order height, width, channel."
 )
-class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
+
+
+class _ConvNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwork, Composition):
+    """Layers on images."""
+
+    _parameter_constraints = NeuralNetwork._parameter_constraints | CONSTRAINTS
+
+    def get_params(self, deep=True):
+        """Parameters of the network and, if they have names, of its layers.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether those of the layers are wanted, too.
+
+        Returns
+        -------
+        params : dict
+        """
+        return self._get_params("layers", deep=deep and self.layers is not None)
+
+    def set_params(self, **params):
+        """Set parameters, those of named layers as in ``set_params(conv1__filters=32)``.
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self : object
+        """
+        self._set_params("layers", **params)
+        return self
+
+    # -------------------------------------------------------------------------------------- images
+
+    def _validate(self, X, y, *, reset):
+        X, told = as_rows(X, self.data_format, self.image_shape)
+        X, y, _ = super()._validate(X, y, reset=reset)
+        return X, y, image_shape(X.shape[1], self.image_shape, told, self.data_format)
+
+    def _rows(self, X):
+        X, told = as_rows(X, self.data_format, self.image_shape)
+        if told is not None and told != self.image_shape_in_:
+            raise ValueError(
+                f"X has images of (height, width, channels) {told}, but {type(self).__name__} was fitted on "
+                f"{self.image_shape_in_}."
+            )
+        return super()._rows(X)
+
+    def _learned(self, network, *args, **kwargs):
+        return super()._learned(network, *args, **kwargs) | {"image_shape_in_": network.input_shape}
+
+    # -------------------------------------------------------------------------------------- layers
+
+    def _hidden_layers(self, shape):
+        if self.layers is None:
+            return hidden_layers(self, shape)
+        names, layers = self._named_layers()
+        if not all(isinstance(layer, Layer) for layer in layers):
+            raise TypeError(f"layers must be objects of skdeep.networks or (name, layer) pairs, got {self.layers!r}.")
+        self._validate_names([*names, "output"])
+        return layers
+
+    def _named_layers(self):
+        """Names and objects of the parameter `layers`."""
+        if any(isinstance(layer, tuple) for layer in self.layers):
+            pairs = [layer if isinstance(layer, tuple) and len(layer) == 2 else (None, layer) for layer in self.layers]
+            return [str(name) for name, _ in pairs], [layer for _, layer in pairs]
+        return layer_names(self.layers), self.layers
+
+    def _layer_names(self):
+        if self.layers is not None and len(self.layers) == len(self._network.layers) - 1:
+            return [*self._named_layers()[0], "output"]
+        return super()._layer_names()
+
+    @property
+    def layers_(self):
+        """The fitted network's layers, with their names, the output last."""
+        return list(zip(self._layer_names(), self._network.layers, strict=True))
+
+    def _position(self, layer):
+        """The place in `layers_` from a name or a place; one below 0 counts from the last hidden layer."""
+        check_is_fitted(self)
+        names = self._layer_names()
+        n_hidden = len(names) - 1
+        if isinstance(layer, Integral) and -n_hidden <= layer <= n_hidden:
+            return layer + n_hidden if layer < 0 else layer
+        if layer in names:
+            return names.index(layer)
+        raise ValueError(f"layer must be the name or the place of one of the layers {names}, got {layer!r}.")
+
+    def weights_of(self, layer):
+        """The weights of a layer, a view of `theta_`.
+
+        Parameters
+        ----------
+        layer : int or str
+            Its place in `layers_`, or its name.
+
+        Returns
+        -------
+        weights : array or None
+            Of a convolution (height, width, inputs / groups, outputs); None for a layer that has none.
+        """
+        weights = self._network.bound[self._network.ends[self._position(layer)]].weights
+        return None if weights is None else weights.view(self.theta_)
+
+    @property
+    def receptive_field_(self):
+        """Height and width, in pixels of the input, that a number of the last maps depends on."""
+        maps = [i for i, bound in enumerate(self._network.bound) if len(bound.output_shape) == 3]
+        return self._network.receptive_fields[maps[-1]] if maps else self.image_shape_in_[:2]
+
+    def transform(self, X, layer=-1):
+        """Activations of a hidden layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or of images
+        layer : int or str, default=-1
+            Its place in `layers_`, or its name; -1 is the last hidden layer.
+
+        Returns
+        -------
+        activations : array of shape (n_samples, n_units)
+            Maps are flattened in the order height, width, channel.
+        """
+        return self._activations(self._network.up_to(self._position(layer) + 1), X)
+
+    def feature_maps(self, X, layer):
+        """Activations of a hidden layer of maps, as images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or of images
+        layer : int or str
+            Its place in `layers_`, or its name.
+
+        Returns
+        -------
+        maps : array of shape (n_samples, height, width, channels), or as `data_format` says
+
+        Raises
+        ------
+        ValueError
+            If the layer has units instead of maps.
+        """
+        network = self._network.up_to(self._position(layer) + 1)
+        if len(network.output_shape) != 3:
+            with_maps = [
+                name
+                for name, end in zip(self._layer_names(), self._network.ends, strict=True)
+                if len(self._network.bound[end].output_shape) == 3
+            ]
+            raise ValueError(f"The layer {layer!r} has units and no maps: those with maps are {with_maps}.")
+        maps = self._activations(network, X).reshape(-1, *network.output_shape)
+        return maps if self.data_format == "NHWC" else np.ascontiguousarray(maps.transpose(0, 3, 1, 2))
+
+    @property
+    def _n_features_out(self):
+        return int(np.prod(self._network.bound[-1].input_shape))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+@documented(batch_size="128", max_iter="20", coefs=_WEIGHTS)
+class ConvNetClassifier(ClassifierOutputs, _ConvNet):
     """Convolutional network classifier: convolutions and pools, then dense layers; by default LeNet-5.
 
     Each convolution is followed by its activation and, if there is a pool, by that. Kernels and pools
@@ -28,33 +200,7 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
 
     Parameters
     ----------
-    filters : int or sequence of int, default=(6, 16)
-        Output channels of each convolution.
-    kernel_size : int, (int, int) or list, default=5
-        Height and width of the filters. Here and in the next parameters a tuple is (height, width), a
-        list has one entry for each convolution.
-    stride : int, (int, int) or list, default=1
-        Steps between the windows of a convolution.
-    padding : {"same", "valid"}, int, (int, int) or list, default="same"
-        Zeros around the maps.
-    pool : {"max"} or None, default="max"
-        What follows each convolution.
-    pool_size : int, (int, int) or list, default=2
-        Height and width of the pools.
-    pool_stride : int, (int, int), list or None, default=None
-        Steps between pools; None sets them side by side.
-    hidden_layer_sizes : int or sequence of int, default=(120, 84)
-        Units of the dense layers before the output.
-    layers : list of Layer or None, default=None
-        Objects of `skdeep.networks`, from the first layer to the last hidden one; they replace all
-        parameters above.
-    image_shape : (int, int), (int, int, int) or None, default=None
-        Height, width and, in the order of `data_format`, channels of the images in a two-dimensional
-        X. None: what X's own dimensions say; else a square, if the features make one, or one row.
-    data_format : {"NHWC", "NCHW"}, default="NHWC"
-        How X and `image_shape` are read, channels last or first. The results are the same numbers.
-    activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "softplus"}, default="relu"
-        The units' function.
+    %(architecture)s
     %(training)s
     loss : {"log_loss", "squared_error"}, default="log_loss"
         Cross-entropy, or the squared error of logistic outputs.
@@ -69,8 +215,7 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
-    image_shape_in_ : (int, int, int)
-        Height, width and channels of the images.
+    %(images)s
     %(learned)s
 
     Examples
@@ -83,18 +228,7 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
     True
     """
 
-    _parameter_constraints = NeuralNetwork._parameter_constraints | {
-        "filters": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "kernel_size": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "stride": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "padding": ["array-like", StrOptions({"same", "valid"}), Interval(Integral, 0, None, closed="left")],
-        "pool": [StrOptions({"max"}), None],
-        "pool_size": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "pool_stride": ["array-like", Interval(Integral, 1, None, closed="left"), None],
-        "layers": [list, None],
-        "image_shape": ["array-like", None],
-        "data_format": [_FORMATS],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+    _parameter_constraints = _ConvNet._parameter_constraints | {
         "loss": [StrOptions({"log_loss", "squared_error"})],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
@@ -107,9 +241,16 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
         kernel_size=5,
         stride=1,
         padding="same",
+        dilation=1,
+        groups=1,
         pool="max",
         pool_size=2,
         pool_stride=None,
+        global_pool=None,
+        conv_batch_norm=False,
+        conv_dropout=0.0,
+        residual=False,
+        locally_connected=False,
         hidden_layer_sizes=(120, 84),
         layers=None,
         image_shape=None,
@@ -141,6 +282,7 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
         lr_schedule=None,
         class_weight=None,
         dropout=0.0,
+        batch_norm=False,
         weight_decay=0.0,
         l1=0.0,
         clip_norm=None,
@@ -150,60 +292,103 @@ class ConvNetClassifier(ClassifierOutputs, NeuralNetwork):
     ):
         self._store(locals())
 
-    def _validate(self, X, y, *, reset):
-        X, told = as_rows(X, self.data_format, self.image_shape)
-        X, y, _ = super()._validate(X, y, reset=reset)
-        return X, y, image_shape(X.shape[1], self.image_shape, told, self.data_format)
 
-    def _rows(self, X):
-        X, told = as_rows(X, self.data_format, self.image_shape)
-        if told is not None and told != self.image_shape_in_:
-            raise ValueError(
-                f"X has images of (height, width, channels) {told}, but {type(self).__name__} was fitted on "
-                f"{self.image_shape_in_}."
-            )
-        return super()._rows(X)
+@documented(batch_size="128", max_iter="20", coefs=_WEIGHTS)
+class ConvNetRegressor(RegressorOutputs, _ConvNet):
+    """Convolutional network regressor: convolutions and pools, then dense layers, for one value or several.
 
-    def _learned(self, network, *args, **kwargs):
-        return super()._learned(network, *args, **kwargs) | {"image_shape_in_": network.input_shape}
+    Each convolution is followed by its activation and, if there is a pool, by that. Kernels and pools
+    larger than the map that reaches them are clipped to it. LeCun, Bottou, Bengio & Haffner (1998).
 
-    def _hidden_layers(self, shape):
-        if self.layers is not None:
-            return self.layers
-        layers, all_filters = [], layer_sizes(self.filters, "filters")
-        n = len(all_filters)
-        for i, filters in enumerate(all_filters):
-            convolution = Conv2D(
-                filters,
-                _clipped(self.kernel_size, i, n, "kernel_size", shape),
-                stride=_for_layer(self.stride, i, n, "stride"),
-                padding=_for_layer(self.padding, i, n, "padding"),
-                activation=self.activation,
-            )
-            layers.append(convolution)
-            shape = convolution.output_shape(shape)
-            if self.pool is not None:
-                size = _clipped(self.pool_size, i, n, "pool_size", shape)
-                layers.append(MaxPool2D(size, stride=_for_layer(self.pool_stride, i, n, "pool_stride")))
-                shape = layers[-1].output_shape(shape)
-        sizes = layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
-        for units, rate in zip(sizes, for_each_layer(self.dropout, len(sizes), "dropout"), strict=True):
-            layers.append(Dense(units, activation=self.activation))
-            if rate != 0:
-                layers.append(Dropout(rate))
-        return layers
+    Parameters
+    ----------
+    %(architecture)s
+    %(training)s
+    loss : {"squared_error", "poisson", "absolute_error", "huber", "quantile"}, default="squared_error"
+        Mean over the samples, sum over the outputs, as of `MLPBackpropRegressor`.
+    %(beyond)s
+    huber_delta : float, default=1.0
+        Error beyond which the Huber loss is linear, in units of y.
+    quantile : float, default=0.5
+        Level of the quantile loss, in (0, 1).
 
+    Attributes
+    ----------
+    %(images)s
+    %(learned)s
 
-def _for_layer(value, i, n, name):
-    """The value for convolution i of n: of a list its own, else the one for all."""
-    if not isinstance(value, list):
-        return value
-    if len(value) != n:
-        raise ValueError(f"{name}={value!r} must be one value, or a list of one for each of the {n} convolutions.")
-    return value[i]
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skdeep import ConvNetRegressor
+    >>> X = load_digits().images / 16
+    >>> left, right = X[:, :, :4].sum(axis=(1, 2)), X[:, :, 4:].sum(axis=(1, 2))
+    >>> net = ConvNetRegressor((8, 8), kernel_size=3, random_state=0).fit(X, right - left)
+    >>> float(net.score(X, right - left)) > 0.95
+    True
+    """
 
+    _parameter_constraints = _ConvNet._parameter_constraints | {
+        "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+    }
 
-def _clipped(value, i, n, name, shape):
-    """The size (height, width) of the windows of convolution i, no larger than the map."""
-    size = pair(_for_layer(value, i, n, name), name)
-    return tuple(min(wanted, available) for wanted, available in zip(size, shape[:2], strict=True))
+    def __init__(
+        self,
+        filters=(6, 16),
+        *,
+        kernel_size=5,
+        stride=1,
+        padding="same",
+        dilation=1,
+        groups=1,
+        pool="max",
+        pool_size=2,
+        pool_stride=None,
+        global_pool=None,
+        conv_batch_norm=False,
+        conv_dropout=0.0,
+        residual=False,
+        locally_connected=False,
+        hidden_layer_sizes=(120, 84),
+        layers=None,
+        image_shape=None,
+        data_format="NHWC",
+        activation="relu",
+        solver="adam",
+        alpha=0.0001,
+        batch_size=128,
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=20,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        loss="squared_error",
+        weight_init="xavier_uniform",
+        lr_schedule=None,
+        dropout=0.0,
+        batch_norm=False,
+        weight_decay=0.0,
+        l1=0.0,
+        clip_norm=None,
+        scoring=None,
+        restore_best=True,
+        huber_delta=1.0,
+        quantile=0.5,
+    ):
+        self._store(locals())

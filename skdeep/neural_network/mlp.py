@@ -4,30 +4,18 @@ import warnings
 from numbers import Real
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._sklearn import Interval, StrOptions, fitting, is_first_partial_fit
-from skdeep.networks.layers import BatchNorm, Dense, Dropout
-from skdeep.neural_network._base import STOCHASTIC, NeuralNetwork, for_each_layer, layer_sizes
+from skdeep._sklearn import Interval, StrOptions
+from skdeep.neural_network._architecture import dense_layers
+from skdeep.neural_network._base import NeuralNetwork, for_each_layer, layer_sizes
 from skdeep.neural_network._docs import documented
 from skdeep.neural_network._outputs import ClassifierOutputs, RegressorOutputs
-
-
-def _is_stochastic(estimator):
-    if estimator.solver in STOCHASTIC:
-        return True
-    raise AttributeError(
-        f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
-    )
 
 
 class _Perceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwork):
     """Dense layers on tables, dense or sparse."""
 
-    _parameter_constraints = NeuralNetwork._parameter_constraints | {"batch_norm": ["boolean"]}
     _expects_convergence = True
     _x_checks = {"accept_sparse": ["csr", "csc"]}
 
@@ -35,15 +23,7 @@ class _Perceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwo
         sizes = layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         activations = for_each_layer(self.activation, len(sizes), "activation")
         rates = for_each_layer(self.dropout, len(sizes), "dropout")
-        layers = []
-        for units, activation, rate in zip(sizes, activations, rates, strict=True):
-            if self.batch_norm:
-                layers += [Dense(units, activation="identity"), BatchNorm(activation=activation)]
-            else:
-                layers.append(Dense(units, activation=activation))
-            if rate != 0:
-                layers.append(Dropout(rate))
-        return layers
+        return dense_layers(sizes, activations, rates, self.batch_norm)
 
     def _batch_size(self, n_samples):
         if self.batch_size != "auto" and self.batch_size > n_samples:
@@ -66,7 +46,7 @@ class _Perceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwo
             X itself where there is no hidden layer.
         """
         check_is_fitted(self)
-        n_hidden = len(self._network.bound) - 1
+        n_hidden = len(self._network.layers) - 1
         return self._activations(self._network.up_to(n_hidden), X) if n_hidden else self._rows(X)
 
     @property
@@ -102,8 +82,6 @@ class MLPBackpropClassifier(ClassifierOutputs, _Perceptron):
     loss : {"log_loss", "squared_error"}, default="log_loss"
         Cross-entropy; or the squared error between one-hot targets and logistic outputs, as in 1986.
     %(beyond)s
-    batch_norm : bool, default=False
-        Whether hidden layers are normalised over the batch, before the activation (Ioffe & Szegedy, 2015).
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by which those of the samples are multiplied; "balanced" is n_samples /
         (n_classes * count).
@@ -173,33 +151,6 @@ class MLPBackpropClassifier(ClassifierOutputs, _Perceptron):
     ):
         self._store(locals())
 
-    @available_if(_is_stochastic)
-    @fitting
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
-        """Go once over the data, from where the last fit or partial_fit ended.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-        classes : array-like of shape (n_classes,) or None, default=None
-            All labels that will ever come; needed in the first call.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            If y has labels that `classes` has not, or if the input does not fit.
-        """
-        known = None
-        if is_first_partial_fit(self, classes):
-            known = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
-        return self._fit(X, y, sample_weight, known=known, incremental=True)
-
 
 @documented(batch_size='"auto"', max_iter="200", coefs="weights (inputs, outputs) and biases of each layer.")
 class MLPBackpropRegressor(RegressorOutputs, _Perceptron):
@@ -223,8 +174,6 @@ class MLPBackpropRegressor(RegressorOutputs, _Perceptron):
         The hidden units' function, one for all hidden layers or one for each.
     %(training)s
     %(beyond)s
-    batch_norm : bool, default=False
-        Whether hidden layers are normalised over the batch, before the activation (Ioffe & Szegedy, 2015).
     huber_delta : float, default=1.0
         Error beyond which the Huber loss is linear, in units of y.
     quantile : float, default=0.5
@@ -290,25 +239,3 @@ class MLPBackpropRegressor(RegressorOutputs, _Perceptron):
         quantile=0.5,
     ):
         self._store(locals())
-
-    @available_if(_is_stochastic)
-    @fitting
-    def partial_fit(self, X, y, sample_weight=None):
-        """Go once over the data, from where the last fit or partial_fit ended.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            If the input does not fit.
-        """
-        return self._fit(X, y, sample_weight, incremental=True)

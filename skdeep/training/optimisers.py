@@ -6,6 +6,9 @@ import numpy as np
 
 from skdeep.engine import program
 
+# The solvers that go from batch to batch.
+STOCHASTIC = {"sgd", "adam", "adamw", "rmsprop"}
+
 
 @dataclass(frozen=True)
 class Objective:
