@@ -10,9 +10,7 @@ from skdeep.engine import program as p
 from skdeep.engine import threads
 from skdeep.engine.steps import run_steps
 from skdeep.engine.target import LINE, aligned_zeros, lanes
-from skdeep.engine.tiles import (
-    VECS,
-)
+from skdeep.engine.tiles import VECS
 from skdeep.networks.compiler import compile_network
 
 # Rows that a prediction takes through the network at a time.

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from html import escape
 
 import numpy as np
 
@@ -64,6 +65,6 @@ def as_text(lines):
 
 def as_html(lines):
     """A table as HTML."""
-    rows = ["".join(f"<td>{cell}</td>" for cell in line) for line in lines[1:]]
+    rows = ["".join(f"<td>{escape(cell)}</td>" for cell in line) for line in lines[1:]]
     header = "".join(f"<th>{cell}</th>" for cell in lines[0])
     return f"<table><thead><tr>{header}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"

@@ -38,6 +38,7 @@ CONSTRAINTS = {
     "layers": [list, None],
     "image_shape": ["array-like", None],
     "data_format": [StrOptions({"NHWC", "NCHW"})],
+    "augment": [dict, None],
 }
 
 

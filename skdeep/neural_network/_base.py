@@ -27,10 +27,11 @@ from skdeep._sklearn import (
 )
 from skdeep.engine.activations import ACTIVATIONS
 from skdeep.networks.initialisers import INITIALISERS, xavier_uniform
-from skdeep.networks.layers import Dense
+from skdeep.networks.layers import BatchNorm, Dense, Dropout
 from skdeep.networks.network import Network
 from skdeep.networks.run import PREDICTION_BATCH, Run
 from skdeep.networks.summary import as_html, as_text, layer_names, summary_table
+from skdeep.training.augmentation import Augmentation
 from skdeep.training.epochs import Data, History, Plan, Validation, train
 from skdeep.training.lbfgs import minimise
 from skdeep.training.optimisers import SGD, STOCHASTIC, Adam, Objective, RMSprop
@@ -179,7 +180,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         )
         history = self._history_to_go_on(run, goes_on, incremental)
         learned = partial(self._learned, network, run, outputs, history, validation is not None)
-        plan = self._plan(outputs, rng, 1 if incremental else self.max_iter)
+        plan = self._plan(network, outputs, rng, 1 if incremental else self.max_iter)
         tasks = _Tasks(self, X, y, sample_weight, learned, plan.max_iter)
         self._train(run, data, plan, history, rng, tasks, validation, learned, incremental)
         vars(self).update(learned(copied=False))
@@ -264,7 +265,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
     def _train(self, run, data, plan, history, rng, tasks, validation, learned, incremental):
         say = print if self.verbose else None
         if self.solver == "lbfgs":
-            self._check_smooth()
+            self._check_smooth(run.network, plan)
             weights_of, iteration = run.network.coefs, lambda: tasks.begin()()
             result = minimise(
                 run, data, plan, history, weights_of, max_fun=self.max_fun, end_iteration=iteration, say=say or str
@@ -287,16 +288,20 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
                 )
         tasks.end()
 
-    def _check_smooth(self):
-        for name, off in (("dropout", 0), ("batch_norm", False), ("l1", 0)):
-            value = getattr(self, name, off)
-            if np.any(np.asarray(value) != off):
-                raise ValueError(
-                    f'solver="lbfgs" minimises a smooth function of all samples: {name}={value!r} needs a solver of '
-                    f"{sorted(STOCHASTIC)}."
-                )
+    def _check_smooth(self, network, plan):
+        reasons = [f"the layer {type(bound.layer).__name__}" for bound in network.bound if _is_noisy(bound.layer)]
+        reasons += [f"l1={self.l1!r}"] if self.l1 else []
+        reasons += ["augment"] if plan.augmentation is not None else []
+        if reasons:
+            raise ValueError(
+                f'solver="lbfgs" minimises a smooth function of all samples: {reasons[0]} needs a solver of '
+                f"{sorted(STOCHASTIC)}."
+            )
 
-    def _plan(self, outputs, rng, max_iter):
+    def _plan(self, network, outputs, rng, max_iter):
+        augment = getattr(self, "augment", None)
+        augmentation = None if augment is None else Augmentation(augment, network.input_shape, network.data_format)
+        draws = augmentation is not None or any(isinstance(bound.layer, Dropout) for bound in network.bound)
         return Plan(
             max_iter=max_iter,
             loss=outputs.loss,
@@ -315,8 +320,9 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             patience=self.n_iter_no_change,
             stop_early=self.early_stopping,
             restore_best=self.restore_best,
-            # Without dropout no draw is taken from what scikit-learn draws.
-            seed=int(rng.randint(2**31)) if np.any(self.dropout) else 0,
+            augmentation=augmentation,
+            # Without need no draw is taken from what scikit-learn draws.
+            seed=int(rng.randint(2**31)) if draws else 0,
         )
 
     def _optimiser(self):
@@ -441,6 +447,11 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
     def intercepts_(self):
         """Views of `theta_`: the biases of each layer."""
         return self._network.intercepts(self.theta_)
+
+
+def _is_noisy(layer):
+    """Whether its output for a sample depends on more than that."""
+    return isinstance(layer, BatchNorm | Dropout)
 
 
 def _cast(X, dtype):

@@ -42,6 +42,13 @@ image_shape : (int, int), (int, int, int) or None, default=None
     X. None: what X's own dimensions say; else a square, if the features make one, or one row.
 data_format : {"NHWC", "NCHW"}, default="NHWC"
     How X and `image_shape` are read, channels last or first. The results are the same numbers.
+augment : dict or None, default=None
+    Random changes of the training images, drawn anew in each epoch: any of ``{"shift": pixels or (down, across),
+    "flip": "horizontal", "vertical" or "both", "rotate": degrees, "cutout": pixels, "mixup": alpha}``. An image is
+    mirrored, then turned, then shifted, and at last a square of it cut out (DeVries & Taylor, 2017); what comes in
+    is zero, so let zero be the background. Mixup (Zhang et al., 2018) takes the mean, weighted by a draw from
+    Beta(alpha, alpha), with another sample and its target. The draws are a hash of seed, epoch and sample: they
+    are the same for any number of threads.
 activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus"} or \
         sequence, default="relu"
     The units' function, one for all or one for each convolution and hidden layer.
@@ -68,7 +75,8 @@ max_iter : int, default=%(max_iter)s
 shuffle : bool, default=True
     Whether each epoch takes the samples in a new order.
 random_state : int, RandomState instance or None, default=None
-    Source of the initial weights, of the split for early stopping, of the order of samples and of dropout.
+    Source of the initial weights, of the split for early stopping, of the order of samples, of dropout and
+    of augmentation.
 tol : float, default=0.0001
     Progress of the loss, or of the validation score, below which an epoch counts as idle; for "lbfgs", the
     largest component of the gradient at which it stops.

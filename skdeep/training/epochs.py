@@ -8,12 +8,14 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import shuffle
 
-from skdeep.networks.run import PREDICTION_BATCH, Run
+from skdeep.networks.run import PREDICTION_BATCH, Run, Steps
 from skdeep.training.optimisers import hyperparameters
 from skdeep.training.schedules import factors
 
 # Where the learning rate of the mode "adaptive" stops falling.
 SMALLEST_RATE = 1e-6
+# Numbers of the images that are augmented at a time.
+_AUGMENTED = 2**22
 
 
 @dataclass
@@ -95,8 +97,10 @@ class Plan:
         Whether progress is the validation score's.
     restore_best : bool
         Whether then the weights of the best score are restored.
+    augmentation : skdeep.training.augmentation.Augmentation or None
+        What changes the samples anew in each epoch.
     seed : int
-        Of dropout.
+        Of dropout and of the augmentation.
     """
 
     max_iter: int
@@ -111,6 +115,7 @@ class Plan:
     patience: float = 10
     stop_early: bool = False
     restore_best: bool = True
+    augmentation: object = None
     seed: int = 0
 
 
@@ -158,7 +163,7 @@ def train(run, data, plan, history, rng, begin_epoch, validation=None, learned=N
             order = shuffle(order, random_state=rng)
         rates = factors(plan.schedule, epoch * n_steps, n_steps, plan.max_iter * n_steps)
         rates *= history.learning_rate / plan.optimiser.learning_rate
-        steps = run.train(data.X, data.Y, order, plan.loss, hyper, weights=data.weights, factors=rates, seed=plan.seed)
+        steps = _pass(run, data, plan, order, hyper, rates, epoch=len(history.loss_curve))
         loss = float(steps.losses @ steps.weights / steps.weights.sum())
         finite = np.isfinite(loss) and np.isfinite(run.theta).all() and np.isfinite(run.statistics).all()
         history.n_iter += 1
@@ -204,6 +209,21 @@ def train(run, data, plan, history, rng, begin_epoch, validation=None, learned=N
     if stops_early and plan.restore_best:
         run.theta[...], run.statistics[...] = best or _snapshot(run)
     return converged
+
+
+def _pass(run, data, plan, order, hyper, rates, epoch):
+    """One pass over the samples, or block by block over what becomes of them in this epoch."""
+    if plan.augmentation is None:
+        return run.train(data.X, data.Y, order, plan.loss, hyper, weights=data.weights, factors=rates, seed=plan.seed)
+    n_batches, parts = max(1, _AUGMENTED // (run.batch_size * data.X.shape[1])), []
+    for first in range(0, len(rates), n_batches):
+        samples = order[first * run.batch_size : (first + n_batches) * run.batch_size]
+        X, Y = plan.augmentation.apply(data.X, data.Y, samples, plan.seed, epoch)
+        weights = None if data.weights is None else data.weights[samples]
+        factors, places = rates[first : first + n_batches], np.arange(len(samples))
+        parts.append(run.train(X, Y, places, plan.loss, hyper, weights=weights, factors=factors, seed=plan.seed))
+    losses, weights = (np.concatenate([getattr(part, name) for part in parts]) for name in ("losses", "weights"))
+    return Steps(losses, weights, sum(part.squares for part in parts))
 
 
 class _HeldOut:
