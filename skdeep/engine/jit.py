@@ -21,6 +21,8 @@ import numba
 import numpy as np
 from numba import config, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 
 from skdeep.engine.target import CPU_FEATURES, CPU_NAME
 
@@ -47,9 +49,40 @@ integer, integers, integers_2d = (Parameter(np.int64, ndim) for ndim in range(3)
 doubles, doubles_out = (Parameter(np.float64, 1, writable) for writable in (False, True))
 
 
+class _PartLibrary(JITCodeLibrary):
+    """Code that goes into the library of an entry point, and there only is optimised and made machine code.
+
+    numba's own libraries do both at each level of calls, which takes most of the time of a compilation.
+    """
+
+    def _optimize_final_module(self):
+        """Left to the entry point's library."""
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name):
+        self._ensure_finalized()
+        return 0  # Python cannot call it
+
+    @property
+    def codegen(self):
+        return self
+
+    def set_env(self, name, env):
+        """There is no machine code that would look for its environment."""
+
+
+class _PartCompiler(Compiler):
+    def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
+        library = _PartLibrary(targetctx.codegen(), "part") if library is None else library
+        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
+
+
 def part(function):
     """A function that is compiled into the entry points that call it, with their dtype."""
-    return numba.njit(function, **FLAGS)
+    return numba.njit(function, pipeline_class=_PartCompiler, no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS)
 
 
 def compiled(function=None, *, parallel=False):
