@@ -7,6 +7,7 @@ annotations spell, and cached on disk under a name of its own: processes that co
 time write the same bytes to the same file, and can never mix up each other's signatures.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -22,7 +23,8 @@ import numpy as np
 from numba import config, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 
 from skdeep.engine.target import CPU_FEATURES, CPU_NAME
 
@@ -49,40 +51,9 @@ integer, integers, integers_2d = (Parameter(np.int64, ndim) for ndim in range(3)
 doubles, doubles_out = (Parameter(np.float64, 1, writable) for writable in (False, True))
 
 
-class _PartLibrary(JITCodeLibrary):
-    """Code that goes into the library of an entry point, and there only is optimised and made machine code.
-
-    numba's own libraries do both at each level of calls, which takes most of the time of a compilation.
-    """
-
-    def _optimize_final_module(self):
-        """Left to the entry point's library."""
-
-    def _finalize_final_module(self):
-        self._finalize_dynamic_globals()
-        self._finalized = True
-
-    def get_pointer_to_function(self, name):
-        self._ensure_finalized()
-        return 0  # Python cannot call it
-
-    @property
-    def codegen(self):
-        return self
-
-    def set_env(self, name, env):
-        """There is no machine code that would look for its environment."""
-
-
-class _PartCompiler(Compiler):
-    def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
-        library = _PartLibrary(targetctx.codegen(), "part") if library is None else library
-        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
-
-
 def part(function):
     """A function that is compiled into the entry points that call it, with their dtype."""
-    return numba.njit(function, pipeline_class=_PartCompiler, no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS)
+    return numba.njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS)
 
 
 def compiled(function=None, *, parallel=False):
@@ -126,11 +97,50 @@ class EntryPoint:
         body.__qualname__, body.__module__ = name, self.body.__module__
         dispatcher = numba.njit(body, parallel=parallel, nogil=True, **FLAGS)
         dispatcher._cache = _open_cache(body)
-        dispatcher.compile(tuple(p.numba_type(dtype) for p in self._parameters))
+        with _in_one_piece(name):
+            dispatcher.compile(tuple(p.numba_type(dtype) for p in self._parameters))
         # From now on another type is a TypeError, not a second signature in the same cache file.
         dispatcher.disable_compile()
         self.copies[char, parallel] = dispatcher
         return dispatcher
+
+
+class _PartLibrary(JITCodeLibrary):
+    """Code that goes into another library, and only there is optimised and made machine code."""
+
+    def _optimize_final_module(self):
+        """Left to the other."""
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name):
+        self._ensure_finalized()
+        return 0
+
+    @property
+    def codegen(self):
+        return self
+
+    def set_env(self, name, env):
+        """There is no machine code that would look for its environment."""
+
+
+@contextlib.contextmanager
+def _in_one_piece(name):
+    """Let what is compiled meanwhile become machine code once, as a part of the entry point of that name.
+
+    By itself numba optimises and emits each function in a library of its own, and once more in those of its callers
+    and of theirs: most of the time of a compilation.
+    """
+    codegen = cpu_target.target_context.codegen()
+    with global_compiler_lock:  # nobody else compiles
+        codegen.create_library = lambda own: (JITCodeLibrary if own == name else _PartLibrary)(codegen, own)
+        try:
+            yield
+        finally:
+            del codegen.create_library
 
 
 # ------------------------------------------------------------------------------------ the disk cache
