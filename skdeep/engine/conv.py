@@ -4,28 +4,36 @@ Geometry (stride, padding, dilation, pooling) is in the tables of the block prog
 a list of pixels, a list of taps and a matrix of weights.
 """
 
-from skdeep.engine.activations import activate, slope
+import math
+
+from skdeep.engine.activations import CODES, activate, slope
 from skdeep.engine.jit import part
+from skdeep.engine.pointwise import output_place
 from skdeep.engine.program import (
     ACTIVATION,
     ARGMAX_AT,
     B_AT,
-    BACK_GROUP,
     BACK_N_PIXELS,
     BACK_N_TAPS,
+    BACK_N_TILES,
+    BACK_N_WIDE,
+    BACK_OUT_PIXELS_AT,
     BACK_PACKED_AT,
     BACK_PIXELS_AT,
     BACK_TAP_ROWS_AT,
     BACK_TAPS_AT,
+    BACK_TILES_AT,
     DELTA_AT,
     GRADIENT_CHANNELS,
-    GROUP,
+    GRADIENT_PIXELS,
     IN_AT,
     INPUT_DELTA_AT,
     N_INPUTS,
     N_OUTPUTS,
     N_PIXELS,
     N_TAPS,
+    N_TILES,
+    N_WIDE,
     N_WINDOWS,
     NARROW,
     OUT_AT,
@@ -40,6 +48,7 @@ from skdeep.engine.program import (
     TAP_ROWS_AT,
     TAPS,
     TAPS_AT,
+    TILES_AT,
     W_AT,
     W_STRIDE,
     WIDE,
@@ -48,23 +57,21 @@ from skdeep.engine.program import (
     Z_PIXELS_AT,
     Z_STRIDE,
 )
-from skdeep.engine.simd import (
-    add,
-    equal_or_zero,
-    lane_sum,
-    lanes_of,
-    load,
-    multiply,
-    splat,
-    store,
-)
+from skdeep.engine.simd import add, equal_or_zero, lane_sum, lanes_of, load, multiply, splat, store
 from skdeep.engine.tiles import (
     correlation_tile,
     lowest_maxima,
+    rectified_tile,
+    scatter_tile,
+    store_lane_sums,
     store_tile,
     tap_gradient_tile,
     window_maxima,
 )
+
+IDENTITY, RELU = CODES["identity"], CODES["relu"]
+# Windows, or pixels, that tiles of one width take before those of the other: a whole number of tiles.
+SPAN = 8 * PIXELS
 
 
 @part
@@ -77,12 +84,13 @@ def input_maps(op, tables, data, samples, n_samples, ws):
 
 
 @part
-def pack_taps(theta, w_at, n_outputs, output_step, tables, rows_at, n_taps, group, packed, packed_at):
-    """packed[group][tap][channel] = theta[w_at + row of the tap + channel * output_step], zero beyond the last."""
-    for first in range(0, n_outputs, group):
+def pack_taps(theta, w_at, n_outputs, output_step, tables, rows_at, n_taps, tiles_at, n_tiles, packed, packed_at):
+    """packed[tile][tap][channel] = theta[w_at + row of the tap + channel * output_step], zero beyond the last."""
+    for tile in range(tiles_at, tiles_at + n_tiles):
+        first, width = tables[tile], tables[tile + 1] - tables[tile]
         for t in range(n_taps):
-            at = packed_at + first * n_taps + t * group
-            for q in range(group):
+            at = packed_at + first * n_taps + t * width
+            for q in range(width):
                 if first + q < n_outputs:
                     packed[at + q] = theta[w_at + tables[rows_at + t] + (first + q) * output_step]
                 else:
@@ -93,80 +101,83 @@ def pack_taps(theta, w_at, n_outputs, output_step, tables, rows_at, n_taps, grou
 def convolution_pack(op, tables, theta, packed):
     """Pack the weights for the forward correlation and, inputs and outputs exchanged, for the one backward."""
     n_in, n_out, w_at = op[N_INPUTS], op[N_OUTPUTS], op[W_AT]
-    pack_taps(theta, w_at, n_out, 1, tables, op[TAP_ROWS_AT], op[N_TAPS], op[GROUP], packed, op[PACKED_AT])
+    pack_taps(
+        theta, w_at, n_out, 1, tables, op[TAP_ROWS_AT], op[N_TAPS], op[TILES_AT], op[N_TILES], packed, op[PACKED_AT]
+    )
     if op[INPUT_DELTA_AT] >= 0:
         rows_at, n_taps, packed_at = op[BACK_TAP_ROWS_AT], op[BACK_N_TAPS], op[BACK_PACKED_AT]
-        pack_taps(theta, w_at, n_in, op[W_STRIDE], tables, rows_at, n_taps, op[BACK_GROUP], packed, packed_at)
+        tiles_at, n_tiles = op[BACK_TILES_AT], op[BACK_N_TILES]
+        pack_taps(theta, w_at, n_in, op[W_STRIDE], tables, rows_at, n_taps, tiles_at, n_tiles, packed, packed_at)
 
 
-@part
-def _finish(op, tables, ws, theta, channel, n_channels, window, scratch):
-    """Bias and activation of one window's outputs, which wait in the scratch."""
-    lanes = lanes_of(ws)
-    at = op[OUT_AT] + tables[op[OUT_PIXELS_AT] + window] + channel * op[OUT_STRIDE]
-    for q in range(n_channels):
-        z = add(load(ws, scratch + q * lanes), splat(theta[op[B_AT] + channel + q]))
-        store(activate(op[ACTIVATION], z), ws, at + q * op[OUT_STRIDE])
-
-
-def _forward_of(CHANNELS):
+def _outputs_of(CHANNELS):
     @part
-    def forward(op, tables, ws, packed, theta, channel, training):
-        """Correlation, maximum over each window, bias and activation for CHANNELS channels.
+    def outputs(op, tables, ws, packed, theta, floor, windows, tiles, training):
+        """Correlation, maximum over each window, and bias, for spans of windows and of tiles of CHANNELS channels.
 
+        All channels of a window come before the next: what they read of the input stays in the nearest cache.
         Activations are monotone, so the maximum may be taken before them.
         """
-        lanes = lanes_of(ws)
-        n_channels = min(CHANNELS, op[N_OUTPUTS] - channel)
-        n_windows, slots, n_taps, taps_at = op[N_WINDOWS], op[SLOTS], op[N_TAPS], op[TAPS_AT]
-        w_at = op[PACKED_AT] + channel * n_taps
-        if op[WINDOW] == 1:
-            for window in range(0, n_windows, PIXELS):
-                at = op[PIXELS_AT] + window
-                tile = correlation_tile(ws, tables, at, tables, taps_at, n_taps, packed, w_at, PIXELS, CHANNELS)
-                store_tile(tile, ws, 0, CHANNELS * lanes, lanes, CHANNELS)
-                for p in range(min(PIXELS, n_windows - window)):
-                    _finish(op, tables, ws, theta, channel, n_channels, window + p, p * CHANNELS * lanes)
-        else:
-            for window in range(n_windows):
-                maxima = lowest_maxima(ws, CHANNELS)
-                for slot in range(0, slots, PIXELS):
-                    at = op[PIXELS_AT] + window * slots + slot
+        lanes, n_taps, taps_at, step = lanes_of(ws), op[N_TAPS], op[TAPS_AT], op[OUT_STRIDE]
+        for window in range(windows[0], windows[1], PIXELS if op[WINDOW] == 1 else 1):
+            out_pixels_at = op[OUT_PIXELS_AT] + window
+            for tile_at in range(tiles[0], tiles[1]):
+                channel = tables[tile_at]
+                n_channels, w_at = min(CHANNELS, op[N_OUTPUTS] - channel), op[PACKED_AT] + channel * n_taps
+                to, b_at = op[OUT_AT] + channel * step, op[B_AT] + channel
+                if op[WINDOW] == 1:
+                    at = op[PIXELS_AT] + window
                     tile = correlation_tile(ws, tables, at, tables, taps_at, n_taps, packed, w_at, PIXELS, CHANNELS)
-                    maxima = window_maxima(maxima, tile, slot, PIXELS, CHANNELS)
-                store_tile(maxima, ws, 0, CHANNELS * lanes, lanes, CHANNELS)
-                _finish(op, tables, ws, theta, channel, n_channels, window, 0)
-                if training:
-                    for q in range(n_channels):
-                        at = op[ARGMAX_AT] + ((channel + q) * n_windows + window) * lanes
-                        store(load(ws, (CHANNELS + q) * lanes), ws, at)
+                    tile = rectified_tile(tile, theta, b_at, floor, CHANNELS)
+                    scatter_tile(tile, ws, to, step, tables, out_pixels_at, n_channels, CHANNELS)
+                else:
+                    maxima = lowest_maxima(ws, CHANNELS)
+                    for slot in range(0, op[SLOTS], PIXELS):
+                        at = op[PIXELS_AT] + window * op[SLOTS] + slot
+                        tile = correlation_tile(ws, tables, at, tables, taps_at, n_taps, packed, w_at, PIXELS, CHANNELS)
+                        maxima = window_maxima(maxima, tile, slot, PIXELS, CHANNELS)
+                    largest = rectified_tile(maxima[:CHANNELS], theta, b_at, floor, CHANNELS)
+                    scatter_tile(largest, ws, to, step, tables, out_pixels_at, n_channels, CHANNELS)
+                    if training:
+                        at = op[ARGMAX_AT] + (channel * op[N_WINDOWS] + window) * lanes
+                        store_tile(maxima[CHANNELS:], ws, at, 0, op[N_WINDOWS] * lanes, CHANNELS)
 
-    return forward
+    return outputs
 
 
-_forward_narrow, _forward_wide = _forward_of(NARROW), _forward_of(WIDE)
+_outputs_wide, _outputs_narrow = _outputs_of(WIDE), _outputs_of(NARROW)
 
 
 @part
 def convolution_forward(op, tables, ws, packed, theta, training):
-    for channel in range(0, op[N_OUTPUTS], op[GROUP]):
-        if op[GROUP] == NARROW:
-            _forward_narrow(op, tables, ws, packed, theta, channel, training)
-        else:
-            _forward_wide(op, tables, ws, packed, theta, channel, training)
+    rectified = op[ACTIVATION] == RELU
+    floor = splat(ws.dtype.type(0 if rectified else -math.inf))
+    tiles = op[TILES_AT], op[TILES_AT] + op[N_TILES]
+    middle = tiles[0] + op[N_WIDE]
+    for first in range(0, op[N_WINDOWS], SPAN):
+        windows = first, min(first + SPAN, op[N_WINDOWS])
+        _outputs_wide(op, tables, ws, packed, theta, floor, windows, (tiles[0], middle), training)
+        _outputs_narrow(op, tables, ws, packed, theta, floor, windows, (middle, tiles[1]), training)
+    if not rectified and op[ACTIVATION] != IDENTITY:
+        for channel in range(op[N_OUTPUTS]):
+            for window in range(op[N_WINDOWS]):
+                at = output_place(op, tables, channel, window)
+                store(activate(op[ACTIVATION], load(ws, at)), ws, at)
 
 
 @part
 def convolution_backward(op, tables, ws, packed, partial):
     """From the gradient by the outputs to those by the bias, the weights and the input."""
     _spread_delta(op, tables, ws, partial)
-    _weight_gradient(op, tables, ws, partial)
+    for first in range(0, op[N_PIXELS], GRADIENT_PIXELS):
+        _weight_gradient(op, tables, ws, partial, first, min(GRADIENT_PIXELS, op[N_PIXELS] - first))
     if op[INPUT_DELTA_AT] >= 0:
-        for channel in range(0, op[N_INPUTS], op[BACK_GROUP]):
-            if op[BACK_GROUP] == NARROW:
-                _input_delta_narrow(op, tables, ws, packed, channel)
-            else:
-                _input_delta_wide(op, tables, ws, packed, channel)
+        tiles = op[BACK_TILES_AT], op[BACK_TILES_AT] + op[BACK_N_TILES]
+        middle = tiles[0] + op[BACK_N_WIDE]
+        for first in range(0, op[BACK_N_PIXELS], SPAN):
+            pixels = first, min(first + SPAN, op[BACK_N_PIXELS])
+            _input_delta_wide(op, tables, ws, packed, pixels, (tiles[0], middle))
+            _input_delta_narrow(op, tables, ws, packed, pixels, (middle, tiles[1]))
 
 
 @part
@@ -200,52 +211,41 @@ def _spread_delta(op, tables, ws, partial):
 
 
 @part
-def _weight_gradient(op, tables, ws, partial):
-    lanes = lanes_of(ws)
-    n_out, n_taps, pairs_at = op[N_OUTPUTS], op[N_TAPS], op[PIXEL_PAIRS_AT]
+def _weight_gradient(op, tables, ws, partial, first, n_pixels):
+    """Add what some of the pixels give to the gradient by the weights."""
+    n_out, n_taps, pairs_at = op[N_OUTPUTS], op[N_TAPS], op[PIXEL_PAIRS_AT] + 2 * first
     for channel in range(0, n_out, GRADIENT_CHANNELS):
         z_at = op[Z_AT] + channel * op[Z_STRIDE]
         for tap in range(0, n_taps, TAPS):
+            taps_at = op[TAPS_AT] + tap
             tile = tap_gradient_tile(
-                ws,
-                tables,
-                op[TAPS_AT] + tap,
-                ws,
-                z_at,
-                op[Z_STRIDE],
-                tables,
-                pairs_at,
-                op[N_PIXELS],
-                TAPS,
-                GRADIENT_CHANNELS,
+                ws, tables, taps_at, ws, z_at, op[Z_STRIDE], tables, pairs_at, n_pixels, TAPS, GRADIENT_CHANNELS
             )
-            store_tile(tile, ws, 0, GRADIENT_CHANNELS * lanes, lanes, GRADIENT_CHANNELS)
+            store_lane_sums(tile, ws, 0)
             for t in range(min(TAPS, n_taps - tap)):
                 w_at = op[W_AT] + tables[op[TAP_ROWS_AT] + tap + t] + channel
                 for q in range(min(GRADIENT_CHANNELS, n_out - channel)):
-                    partial[w_at + q] += lane_sum(load(ws, (t * GRADIENT_CHANNELS + q) * lanes))
+                    partial[w_at + q] += ws[t * GRADIENT_CHANNELS + q]
 
 
 def _input_delta_of(CHANNELS):
     @part
-    def input_delta(op, tables, ws, packed, channel):
-        """Gradient by the input: a correlation of Z with the transposed weights."""
-        lanes = lanes_of(ws)
-        n_pixels, n_taps, taps_at = op[BACK_N_PIXELS], op[BACK_N_TAPS], op[BACK_TAPS_AT]
-        w_at = op[BACK_PACKED_AT] + channel * n_taps
-        for pixel in range(0, n_pixels, PIXELS):
-            at = op[BACK_PIXELS_AT] + pixel
-            tile = correlation_tile(ws, tables, at, tables, taps_at, n_taps, packed, w_at, PIXELS, CHANNELS)
-            store_tile(tile, ws, 0, CHANNELS * lanes, lanes, CHANNELS)
-            for p in range(min(PIXELS, n_pixels - pixel)):
-                for q in range(min(CHANNELS, op[N_INPUTS] - channel)):
-                    to = op[INPUT_DELTA_AT] + ((channel + q) * n_pixels + pixel + p) * lanes
-                    store(load(ws, (p * CHANNELS + q) * lanes), ws, to)
+    def input_delta(op, tables, ws, packed, pixels, tiles):
+        """Gradient by the input for spans of pixels and tiles: a correlation of Z with the transposed weights."""
+        n_taps, plane = op[BACK_N_TAPS], op[BACK_N_PIXELS] * lanes_of(ws)
+        for pixel in range(pixels[0], pixels[1], PIXELS):
+            at, out_pixels_at = op[BACK_PIXELS_AT] + pixel, op[BACK_OUT_PIXELS_AT] + pixel
+            for tile_at in range(tiles[0], tiles[1]):
+                channel = tables[tile_at]
+                n_channels, w_at = min(CHANNELS, op[N_INPUTS] - channel), op[BACK_PACKED_AT] + channel * n_taps
+                taps_at, to = op[BACK_TAPS_AT], op[INPUT_DELTA_AT] + channel * plane
+                tile = correlation_tile(ws, tables, at, tables, taps_at, n_taps, packed, w_at, PIXELS, CHANNELS)
+                scatter_tile(tile, ws, to, plane, tables, out_pixels_at, n_channels, CHANNELS)
 
     return input_delta
 
 
-_input_delta_narrow, _input_delta_wide = _input_delta_of(NARROW), _input_delta_of(WIDE)
+_input_delta_wide, _input_delta_narrow = _input_delta_of(WIDE), _input_delta_of(NARROW)
 
 
 @part

@@ -24,7 +24,9 @@ SCRATCH = 32
 # channels. With 16 registers they are smaller.
 _many = target.VECTOR_REGISTERS == 32
 PIXELS, NARROW, WIDE = (4, 4, 6) if _many else (4, 2, 3)
-TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (3, 3)
+TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (4, 3)
+# Pixels that a gradient of weights sums at a time: what they take of a few channels fits into the nearest cache.
+GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
 
 # Operations on maps, one block of samples after the other, then those on rows.
 (
@@ -59,7 +61,9 @@ TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (3, 3)
     OUT_STRIDE,  # size of an output plane; width of an output row
     DELTA_AT,  # gradient by the output: maps in the workspace [channel][window][lane]; dense: rows
     PACKED_AT,
-    GROUP,  # channels of a register tile in the packed weights: NARROW or WIDE
+    TILES_AT,  # tables: first channel of each register tile, those of WIDE before those of NARROW, and the last's end
+    N_TILES,
+    N_WIDE,
     N_TAPS,
     TAPS_AT,  # tables: offset of each tap from a pixel; of each feature in the input planes; order of features
     TAP_ROWS_AT,  # tables: row of each tap in the weights
@@ -76,12 +80,15 @@ TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (3, 3)
     N_PIXELS,
     PIXEL_PAIRS_AT,  # tables: (offset in an input plane, offset in a plane of Z) of each pixel
     BACK_PACKED_AT,  # the transposed weights
-    BACK_GROUP,
+    BACK_TILES_AT,
+    BACK_N_TILES,
+    BACK_N_WIDE,
     BACK_N_TAPS,
     BACK_TAPS_AT,
     BACK_TAP_ROWS_AT,
     BACK_N_PIXELS,
     BACK_PIXELS_AT,  # tables: offset in Z of each pixel of the input, padded to whole tiles
+    BACK_OUT_PIXELS_AT,  # tables: offset in a plane of the gradient by the input
     INPUT_DELTA_AT,  # where the gradient by the input goes, -1 where nothing needs it
     SECOND_AT,  # what a join adds: planes in the workspace; the second delta that a fork adds
     SECOND_STRIDE,
@@ -94,7 +101,7 @@ TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (3, 3)
     DROPPED,  # units whose hash of 32 bits is below are dropped
     SPATIAL,  # whether the units of a channel share one hash
     N_COLUMNS,
-) = range(48)
+) = range(53)
 
 # What a step does, one phase after the other: the items of a phase run in parallel.
 PACK, FORWARD, THROUGH, BACKWARD, STATISTICS, DELTA_SUMS, GRADIENTS, UPDATE, GRADIENTS_AND_UPDATE = range(9)

@@ -296,20 +296,34 @@ def prefetch(typingctx, array, at):
     return types.void(array, at), codegen
 
 
+def _exchanged(builder, a, b, half):
+    """The lanes of two vectors, blocks of `half` of them changing places: from both the even blocks, then the odd."""
+    lanes = a.type.count
+    pick = lambda choice: ir.Constant(ir.VectorType(ir.IntType(32), lanes), choice)
+    even = pick([lanes + j - half if j & half else j for j in range(lanes)])
+    odd = pick([lanes + j if j & half else j + half for j in range(lanes)])
+    return builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd)
+
+
 def _transposed(builder, rows):
     """The transposed square of as many vectors as they have lanes: blocks of 1, 2, 4, ... change places."""
     lanes, half = len(rows), 1
-    pick = lambda choice: ir.Constant(ir.VectorType(ir.IntType(32), lanes), choice)
     while half < lanes:
-        upper = pick([lanes + j - half if j & half else j for j in range(lanes)])
-        lower = pick([lanes + j if j & half else j + half for j in range(lanes)])
         for i in range(lanes):
             if not i & half:
-                pair = rows[i], rows[i + half]
-                rows[i] = builder.shuffle_vector(*pair, upper)
-                rows[i + half] = builder.shuffle_vector(*pair, lower)
+                rows[i], rows[i + half] = _exchanged(builder, rows[i], rows[i + half], half)
         half *= 2
     return rows
+
+
+def lane_sums_of(builder, vectors):
+    """A vector of the sums over the lanes of as many vectors as there are lanes, or of fewer."""
+    lanes, half = vectors[0].type.count, 1
+    vectors = vectors + [ir.Constant(vectors[0].type, [0.0] * lanes)] * (lanes - len(vectors))
+    while half < lanes:
+        pairs = zip(vectors[::2], vectors[1::2])
+        vectors, half = [builder.fadd(*_exchanged(builder, a, b, half)) for a, b in pairs], 2 * half
+    return vectors[0]
 
 
 @intrinsic

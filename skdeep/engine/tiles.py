@@ -9,7 +9,18 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from skdeep.engine import target
-from skdeep.engine.simd import Vec, VecType, address, index, load_at, masked_store_at, splat_of, store_at, times
+from skdeep.engine.simd import (
+    Vec,
+    VecType,
+    address,
+    index,
+    lane_sums_of,
+    load_at,
+    masked_store_at,
+    splat_of,
+    store_at,
+    times,
+)
 
 # ROWS x VECS is the tile of dot products that leaves a register for each operand.
 ROWS, VECS = (8, 3) if target.VECTOR_REGISTERS == 32 else (4, 3)
@@ -161,6 +172,59 @@ def store_tile(typingctx, tile, out, at, row_step, vec_step, VECS):
         return context.get_dummy_value()
 
     return types.void(tile, out, at, row_step, vec_step, VECS), codegen
+
+
+@intrinsic(prefer_literal=True)
+def scatter_tile(typingctx, tile, out, at, channel_step, pixels, p_at, n_channels, CHANNELS):
+    """out[at + pixels[p_at + p] + q * channel_step :] = tile[p, q] for q < n_channels."""
+    channels = CHANNELS.literal_value
+
+    def codegen(context, builder, signature, args):
+        tile_, out_, at_, channel_step_, pixels_, p_at_, n_channels_ = args[:7]
+        values = cgutils.unpack_tuple(builder, tile_)
+        table, base = address(context, builder, pixels, pixels_, p_at_), address(context, builder, out, out_, at_)
+        places = [builder.load(builder.gep(table, [index(p)])) for p in range(len(values) // channels)]
+        for q in range(channels):
+            plane = builder.gep(base, [times(builder, channel_step_, q)])
+            with builder.if_then(builder.icmp_signed("<", ir.Constant(n_channels_.type, q), n_channels_), likely=True):
+                for p, place in enumerate(places):
+                    store_at(builder, values[p * channels + q], builder.gep(plane, [place]))
+        return context.get_dummy_value()
+
+    return types.void(tile, out, at, channel_step, pixels, p_at, n_channels, CHANNELS), codegen
+
+
+@intrinsic(prefer_literal=True)
+def rectified_tile(typingctx, tile, bias, b_at, floor, CHANNELS):
+    """max(tile[p, q] + bias[b_at + q], floor), where NaN stays NaN."""
+    channels = CHANNELS.literal_value
+
+    def codegen(context, builder, signature, args):
+        tile_, bias_, b_at_, floor_ = args[:4]
+        base, results = address(context, builder, bias, bias_, b_at_), []
+        terms = [splat_of(builder, builder.load(builder.gep(base, [index(q)])), floor_.type) for q in range(channels)]
+        for j, value in enumerate(cgutils.unpack_tuple(builder, tile_)):
+            z = Vec(builder, value) + Vec(builder, terms[j % channels])
+            results.append(z.where(z.not_below(Vec(builder, floor_)), Vec(builder, floor_)).value)
+        return context.make_tuple(builder, signature.return_type, results)
+
+    return tile(tile, bias, b_at, floor, CHANNELS), codegen
+
+
+@intrinsic
+def store_lane_sums(typingctx, tile, out, at):
+    """out[at + j] = the sum over the lanes of vector j of the tile; whole vectors are written."""
+
+    def codegen(context, builder, signature, args):
+        tile_, out_, at_ = args
+        values = cgutils.unpack_tuple(builder, tile_)
+        lanes = values[0].type.count
+        for first in range(0, len(values), lanes):
+            pointer = address(context, builder, out, out_, at_, index(first))
+            store_at(builder, lane_sums_of(builder, values[first : first + lanes]), pointer)
+        return context.get_dummy_value()
+
+    return types.void(tile, out, at), codegen
 
 
 @intrinsic(prefer_literal=True)

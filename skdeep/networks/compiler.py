@@ -343,7 +343,7 @@ class _Compiler:
             IN_STRIDE=before.plane * self.lanes,
             OUT_AT=after.at,
             OUT_STRIDE=after.plane * self.lanes,
-            OUT_PIXELS_AT=self._offsets(after.pixels()),
+            OUT_PIXELS_AT=self._offsets(_pad_to(after.pixels(), p.PIXELS)),
             N_WINDOWS=after.n_pixels,
             N_PIXELS=before.n_pixels,
             DELTA_AT=out.delta_at,
@@ -394,15 +394,17 @@ class _Compiler:
         slots = _round_up(windows.shape[1], p.PIXELS) if windows.shape[1] > 1 else 1
         tiled = np.pad(windows, ((0, 0), (0, slots - windows.shape[1])), mode="edge")
         tiled = _pad_to(tiled.ravel(), p.PIXELS) if slots == 1 else tiled
-        tile = _group(n_out)
+        tiles, n_wide = _tiles(n_out)
         columns = dict(
             W_AT=bound.weights.start + group * n_out,
             W_STRIDE=row,
             B_AT=bound.bias.start + group * n_out,
             N_INPUTS=n_in,
             N_OUTPUTS=n_out,
-            PACKED_AT=self._packed(_round_up(n_out, tile) * area * n_in),
-            GROUP=tile,
+            PACKED_AT=self._packed(tiles[-1] * area * n_in),
+            TILES_AT=self._table(tiles),
+            N_TILES=len(tiles) - 1,
+            N_WIDE=n_wide,
             N_TAPS=area * n_in,
             TAPS_AT=self._offsets(_pad_to(planes.taps(grid, channels).ravel(), p.TAPS)),
             TAP_ROWS_AT=self._table((np.arange(area) * n_in + channels[:, None]) * row),
@@ -413,16 +415,20 @@ class _Compiler:
         )
         if self.training:
             columns |= self._deltas_of_outputs(bound, planes, windows, places, n_out)
+            columns |= dict(ARGMAX_AT=self._vectors(len(windows) * tiles[-1]) if windows.shape[1] > 1 else -1)
         if input_delta_at >= 0:
-            spread, back_tile = Spread(bound.input_shape, grid), _group(n_in)
+            spread, (back_tiles, back_n_wide) = Spread(bound.input_shape, grid), _tiles(n_in)
             columns |= dict(
-                BACK_GROUP=back_tile,
+                BACK_TILES_AT=self._table(back_tiles),
+                BACK_N_TILES=len(back_tiles) - 1,
+                BACK_N_WIDE=back_n_wide,
                 BACK_N_TAPS=area * n_out,
-                BACK_PACKED_AT=self._packed(_round_up(n_in, back_tile) * area * n_out),
+                BACK_PACKED_AT=self._packed(back_tiles[-1] * area * n_out),
                 BACK_TAPS_AT=self._offsets(spread.taps(filters)),
                 BACK_TAP_ROWS_AT=self._table(np.arange(area) * n_in * row + filters[:, None]),
                 BACK_N_PIXELS=planes.n_pixels,
                 BACK_PIXELS_AT=self._table(_pad_to(columns["Z_AT"] + spread.pixels() * self.lanes, p.PIXELS)),
+                BACK_OUT_PIXELS_AT=self._offsets(_pad_to(np.arange(planes.n_pixels), p.PIXELS)),
                 INPUT_DELTA_AT=input_delta_at + group * n_in * planes.n_pixels * self.lanes,
             )
         return columns
@@ -432,7 +438,6 @@ class _Compiler:
         spread = Spread(bound.input_shape, bound.layer.grid(bound.input_shape))
         outputs, covered = spread.outputs() * self.lanes, np.unique(windows)
         return dict(
-            ARGMAX_AT=self._vectors(len(windows) * n_out) if windows.shape[1] > 1 else -1,
             Z_AT=self._vectors(spread.plane * _round_up(n_out, p.GRADIENT_CHANNELS)),
             Z_STRIDE=spread.plane * self.lanes,
             Z_PIXELS_AT=self._table(outputs[windows]),
@@ -612,9 +617,11 @@ def _dropped(layer):
     return min(round(layer.rate * 2**32), 2**32 - 1)
 
 
-def _group(n_channels):
-    """The width of register tile that wastes fewer channels."""
-    return min((p.WIDE, p.NARROW), key=lambda group: (_round_up(n_channels, group), -group))
+def _tiles(n_channels):
+    """Where register tiles begin and the last ends, as few channels as can be beyond the network's; the wide ones."""
+    mixtures = [(n, max(0, -(-(n_channels - n * p.WIDE) // p.NARROW))) for n in range(-(-n_channels // p.WIDE) + 1)]
+    n_wide, n_narrow = min(mixtures, key=lambda mixture: (mixture[0] * p.WIDE + mixture[1] * p.NARROW, sum(mixture)))
+    return np.cumsum([0] + [p.WIDE] * n_wide + [p.NARROW] * n_narrow), n_wide
 
 
 def _pad_to(values, multiple):
