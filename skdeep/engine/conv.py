@@ -20,6 +20,7 @@ from skdeep.engine.program import (
     BACK_OUT_PIXELS_AT,
     BACK_PACKED_AT,
     BACK_PIXELS_AT,
+    BACK_SPANS_AT,
     BACK_TAP_ROWS_AT,
     BACK_TAPS_AT,
     BACK_TILES_AT,
@@ -27,6 +28,7 @@ from skdeep.engine.program import (
     GRADIENT_CHANNELS,
     GRADIENT_PIXELS,
     IN_AT,
+    IN_STRIDE,
     INPUT_DELTA_AT,
     N_INPUTS,
     N_OUTPUTS,
@@ -57,7 +59,18 @@ from skdeep.engine.program import (
     Z_PIXELS_AT,
     Z_STRIDE,
 )
-from skdeep.engine.simd import add, equal_or_zero, lane_sum, lanes_of, load, multiply, splat, store
+from skdeep.engine.simd import (
+    add,
+    equal_or_zero,
+    lane_sum,
+    lanes_of,
+    load,
+    multiply,
+    scatter_columns,
+    splat,
+    store,
+    store_transposed,
+)
 from skdeep.engine.tiles import (
     correlation_tile,
     lowest_maxima,
@@ -77,10 +90,14 @@ SPAN = 8 * PIXELS
 @part
 def input_maps(op, tables, data, samples, n_samples, ws):
     """Spread rows of X over the lanes of the input planes; lanes without a sample are zero."""
-    for lane in range(lanes_of(ws)):
-        for feature in range(op[N_INPUTS]):
+    lanes, n_features = lanes_of(ws), op[N_INPUTS]
+    whole = n_features // lanes * lanes if n_samples == lanes else 0
+    for feature in range(0, whole, lanes):
+        scatter_columns(data, samples, n_features, feature, ws, tables, op[TAPS_AT] + feature)
+    for lane in range(lanes):
+        for feature in range(whole, n_features):
             at = tables[op[TAPS_AT] + feature] + lane
-            ws[at] = data[samples[lane] * op[N_INPUTS] + feature] if lane < n_samples else 0
+            ws[at] = data[samples[lane] * n_features + feature] if lane < n_samples else 0
 
 
 @part
@@ -118,23 +135,25 @@ def _outputs_of(CHANNELS):
         All channels of a window come before the next: what they read of the input stays in the nearest cache.
         Activations are monotone, so the maximum may be taken before them.
         """
-        lanes, n_taps, taps_at, step = lanes_of(ws), op[N_TAPS], op[TAPS_AT], op[OUT_STRIDE]
+        lanes, n, taps_at, step = lanes_of(ws), op[N_TAPS], op[TAPS_AT], op[OUT_STRIDE]
         for window in range(windows[0], windows[1], PIXELS if op[WINDOW] == 1 else 1):
             out_pixels_at = op[OUT_PIXELS_AT] + window
             for tile_at in range(tiles[0], tiles[1]):
                 channel = tables[tile_at]
-                n_channels, w_at = min(CHANNELS, op[N_OUTPUTS] - channel), op[PACKED_AT] + channel * n_taps
+                n_channels, w_at = min(CHANNELS, op[N_OUTPUTS] - channel), op[PACKED_AT] + channel * n
                 to, b_at = op[OUT_AT] + channel * step, op[B_AT] + channel
                 if op[WINDOW] == 1:
                     at = op[PIXELS_AT] + window
-                    tile = correlation_tile(ws, tables, at, tables, taps_at, n_taps, packed, w_at, PIXELS, CHANNELS)
+                    tile = correlation_tile(ws, tables, at, tables, taps_at, 1, 0, n, packed, w_at, PIXELS, CHANNELS)
                     tile = rectified_tile(tile, theta, b_at, floor, CHANNELS)
                     scatter_tile(tile, ws, to, step, tables, out_pixels_at, n_channels, CHANNELS)
                 else:
                     maxima = lowest_maxima(ws, CHANNELS)
                     for slot in range(0, op[SLOTS], PIXELS):
                         at = op[PIXELS_AT] + window * op[SLOTS] + slot
-                        tile = correlation_tile(ws, tables, at, tables, taps_at, n_taps, packed, w_at, PIXELS, CHANNELS)
+                        tile = correlation_tile(
+                            ws, tables, at, tables, taps_at, 1, 0, n, packed, w_at, PIXELS, CHANNELS
+                        )
                         maxima = window_maxima(maxima, tile, slot, PIXELS, CHANNELS)
                     largest = rectified_tile(maxima[:CHANNELS], theta, b_at, floor, CHANNELS)
                     scatter_tile(largest, ws, to, step, tables, out_pixels_at, n_channels, CHANNELS)
@@ -232,14 +251,19 @@ def _input_delta_of(CHANNELS):
     @part
     def input_delta(op, tables, ws, packed, pixels, tiles):
         """Gradient by the input for spans of pixels and tiles: a correlation of Z with the transposed weights."""
-        n_taps, plane = op[BACK_N_TAPS], op[BACK_N_PIXELS] * lanes_of(ws)
+        plane, n_taps, n_out = op[BACK_N_PIXELS] * lanes_of(ws), op[BACK_N_TAPS], op[N_OUTPUTS]
+        area = n_taps // n_out
         for pixel in range(pixels[0], pixels[1], PIXELS):
             at, out_pixels_at = op[BACK_PIXELS_AT] + pixel, op[BACK_OUT_PIXELS_AT] + pixel
+            # Rows of the window that would reach beyond all outputs find only zeros.
+            span = op[BACK_SPANS_AT] + 2 * (pixel // PIXELS)
+            first, n = tables[span], tables[span + 1] - tables[span]
+            taps_at = op[BACK_TAPS_AT] + first
             for tile_at in range(tiles[0], tiles[1]):
                 channel = tables[tile_at]
-                n_channels, w_at = min(CHANNELS, op[N_INPUTS] - channel), op[BACK_PACKED_AT] + channel * n_taps
-                taps_at, to = op[BACK_TAPS_AT], op[INPUT_DELTA_AT] + channel * plane
-                tile = correlation_tile(ws, tables, at, tables, taps_at, n_taps, packed, w_at, PIXELS, CHANNELS)
+                w_at = op[BACK_PACKED_AT] + channel * n_taps + first * CHANNELS
+                tile = correlation_tile(ws, tables, at, tables, taps_at, n_out, area, n, packed, w_at, PIXELS, CHANNELS)
+                to, n_channels = op[INPUT_DELTA_AT] + channel * plane, min(CHANNELS, op[N_INPUTS] - channel)
                 scatter_tile(tile, ws, to, plane, tables, out_pixels_at, n_channels, CHANNELS)
 
     return input_delta
@@ -249,25 +273,30 @@ _input_delta_wide, _input_delta_narrow = _input_delta_of(WIDE), _input_delta_of(
 
 
 @part
-def flatten_forward(op, ws, rows, row, n_samples):
+def flatten_forward(op, tables, ws, rows, row, n_samples):
     """Rows of the dense part from maps: pixel by pixel, the channels side by side."""
-    lanes = lanes_of(ws)
-    n_channels, n_pixels = op[N_INPUTS], op[N_WINDOWS]
-    for lane in range(n_samples):
-        at = op[OUT_AT] + (row + lane) * op[OUT_STRIDE]
-        for channel in range(n_channels):
-            for pixel in range(n_pixels):
-                rows[at + pixel * n_channels + channel] = ws[op[IN_AT] + (channel * n_pixels + pixel) * lanes + lane]
+    lanes, n_channels, stride = lanes_of(ws), op[N_INPUTS], op[OUT_STRIDE]
+    whole = n_channels // lanes * lanes
+    for pixel in range(op[N_WINDOWS]):
+        x, at = op[IN_AT] + tables[op[PIXELS_AT] + pixel], op[OUT_AT] + row * stride + pixel * n_channels
+        for channel in range(0, whole, lanes):
+            plane = x + channel * op[IN_STRIDE]
+            store_transposed(ws, plane, op[IN_STRIDE], rows, at + channel, stride, n_samples)
+        for channel in range(whole, n_channels):
+            for lane in range(n_samples):
+                rows[at + lane * stride + channel] = ws[x + channel * op[IN_STRIDE] + lane]
 
 
 @part
 def flatten_backward(op, ws, rows, row, n_samples):
     """The gradient by the maps from that by the rows; lanes without a sample get none."""
-    lanes = lanes_of(ws)
-    n_channels, n_pixels = op[N_INPUTS], op[N_WINDOWS]
-    for lane in range(lanes):
-        at = op[DELTA_AT] + (row + lane) * op[OUT_STRIDE]
-        for channel in range(n_channels):
-            for pixel in range(n_pixels):
-                to = op[INPUT_DELTA_AT] + (channel * n_pixels + pixel) * lanes + lane
-                ws[to] = rows[at + pixel * n_channels + channel] if lane < n_samples else 0
+    lanes, n_channels, n_pixels, stride = lanes_of(ws), op[N_INPUTS], op[N_WINDOWS], op[OUT_STRIDE]
+    whole = n_channels // lanes * lanes if n_samples == lanes else 0
+    for pixel in range(n_pixels):
+        at, to = op[DELTA_AT] + row * stride + pixel * n_channels, op[INPUT_DELTA_AT] + pixel * lanes
+        for channel in range(0, whole, lanes):
+            store_transposed(rows, at + channel, stride, ws, to + channel * n_pixels * lanes, n_pixels * lanes, lanes)
+        for channel in range(whole, n_channels):
+            for lane in range(lanes):
+                delta = rows[at + lane * stride + channel] if lane < n_samples else 0
+                ws[to + channel * n_pixels * lanes + lane] = delta

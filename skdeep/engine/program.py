@@ -85,6 +85,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     BACK_N_WIDE,
     BACK_N_TAPS,
     BACK_TAPS_AT,
+    BACK_SPANS_AT,  # tables: of each tile of pixels the first tap and the stop, in the window of each output channel
     BACK_TAP_ROWS_AT,
     BACK_N_PIXELS,
     BACK_PIXELS_AT,  # tables: offset in Z of each pixel of the input, padded to whole tiles
@@ -101,7 +102,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     DROPPED,  # units whose hash of 32 bits is below are dropped
     SPATIAL,  # whether the units of a channel share one hash
     N_COLUMNS,
-) = range(53)
+) = range(54)
 
 # What a step does, one phase after the other: the items of a phase run in parallel.
 PACK, FORWARD, THROUGH, BACKWARD, STATISTICS, DELTA_SUMS, GRADIENTS, UPDATE, GRADIENTS_AND_UPDATE = range(9)

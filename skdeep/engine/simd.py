@@ -348,6 +348,27 @@ def store_transposed(typingctx, array, at, row_step, out, out_at, out_step, n):
 
 
 @intrinsic
+def scatter_columns(typingctx, array, rows, row_size, at, out, places, p_at):
+    """out[places[p_at + j] + i] = array[rows[i] * row_size + at + j] for i and j < lanes."""
+    vector_type = VecType(array.dtype)
+
+    def codegen(context, builder, signature, args):
+        array_, rows_, row_size_, at_, out_, places_, p_at_ = args
+        vector = context.get_value_type(vector_type)
+        own, table = address(context, builder, rows, rows_), address(context, builder, places, places_, p_at_)
+        row = lambda i: builder.mul(builder.load(builder.gep(own, [index(i)])), row_size_)
+        vectors = [
+            load_at(builder, address(context, builder, array, array_, row(i), at_), vector) for i in range(vector.count)
+        ]
+        for j, column in enumerate(_transposed(builder, vectors)):
+            place = builder.load(builder.gep(table, [index(j)]))
+            store_at(builder, column, address(context, builder, out, out_, place))
+        return context.get_dummy_value()
+
+    return types.void(array, rows, row_size, at, out, places, p_at), codegen
+
+
+@intrinsic
 def lane_sum(typingctx, vector):
     """The sum over the lanes, as a tree of halves."""
 

@@ -180,7 +180,7 @@ def _forward_maps(op, tables, theta, packed, data, samples, row, ws, rows, train
     elif op[KIND] == DROPOUT_MAPS:
         dropout_maps_forward(op, tables, samples, n, ws, seed, step)
     elif op[KIND] == FLATTEN:
-        flatten_forward(op, ws, rows, row, n)
+        flatten_forward(op, tables, ws, rows, row, n)
 
 
 @part

@@ -26,8 +26,8 @@ from skdeep.engine.simd import (
 ROWS, VECS = (8, 3) if target.VECTOR_REGISTERS == 32 else (4, 3)
 
 
-def _contract(builder, vector, n, sizes, factors, combine):
-    """Accumulate combine(left[a], right[b], tile[a, b]) over k < n.
+def _contract(builder, vector, n, sizes, factors, combine, rows=None):
+    """Accumulate combine(left[a], right[b], tile[a, b]) over k < n, or over r * step + k for `rows` = (n_rows, step).
 
     `factors(k)` gives a function that emits left[a] and the list of right: one of the left is live at a
     time, which keeps a large tile within the registers.
@@ -37,14 +37,23 @@ def _contract(builder, vector, n, sizes, factors, combine):
     slots = [cgutils.alloca_once_value(builder, zero) for _ in range(n_left * n_right)]
     for slot in slots:  # alloca_once initialises at the function's entry only
         builder.store(zero, slot)
-    with cgutils.for_range(builder, n, intp=n.type) as loop:
-        left, right = factors(loop.index)
-        for a in range(n_left):
-            left_a = Vec(builder, left(a))
-            for b in range(n_right):
-                slot = slots[a * n_right + b]
-                total = combine(left_a, Vec(builder, right[b]), Vec(builder, builder.load(slot)))
-                builder.store(total.value, slot)
+
+    def accumulate(first):
+        with cgutils.for_range(builder, n, intp=n.type) as loop:
+            left, right = factors(builder.add(first, loop.index))
+            for a in range(n_left):
+                left_a = Vec(builder, left(a))
+                for b in range(n_right):
+                    slot = slots[a * n_right + b]
+                    total = combine(left_a, Vec(builder, right[b]), Vec(builder, builder.load(slot)))
+                    builder.store(total.value, slot)
+
+    if rows is None:
+        accumulate(n.type(0))
+    else:
+        n_rows, step = rows
+        with cgutils.for_range(builder, n_rows, intp=n_rows.type) as loop:
+            accumulate(builder.mul(loop.index, step))
     return [builder.load(slot) for slot in slots]
 
 
@@ -93,16 +102,17 @@ squared_distance_tile = _row_tile(_squared_difference)
 
 
 @intrinsic(prefer_literal=True)
-def correlation_tile(typingctx, x, pixels, p_at, taps, t_at, n_taps, w, w_at, PIXELS, CHANNELS):
-    """tile[p, q] = sum over t < n_taps of x[pixels[p_at + p] + taps[t_at + t] :] * w[w_at + t * CHANNELS + q].
+def correlation_tile(typingctx, x, pixels, p_at, taps, t_at, n_rows, row, n_taps, w, w_at, PIXELS, CHANNELS):
+    """tile[p, q] = sum over t of x[pixels[p_at + p] + taps[t_at + t] :] * w[w_at + t * CHANNELS + q].
 
-    Vectors of x meet scalars of w: the samples are in the lanes.
+    The sum runs over the first n_taps of each of n_rows rows of taps, `row` of them apart. Vectors of x meet scalars
+    of w: the samples are in the lanes.
     """
     n_pixels, n_channels = PIXELS.literal_value, CHANNELS.literal_value
     vector_type = VecType(x.dtype)
 
     def codegen(context, builder, signature, args):
-        x_, pixels_, p_at_, taps_, t_at_, n_taps_, w_, w_at_ = args[:8]
+        x_, pixels_, p_at_, taps_, t_at_, n_rows_, row_, n_taps_, w_, w_at_ = args[:10]
         vector = context.get_value_type(vector_type)
         x_pixels = []
         for p in range(n_pixels):
@@ -118,11 +128,12 @@ def correlation_tile(typingctx, x, pixels, p_at, taps, t_at, n_taps, w, w_at, PI
             right = [splat_of(builder, weight, vector) for weight in weights]
             return lambda p: load_at(builder, builder.gep(x_pixels[p], [tap]), vector), right
 
-        tile = _contract(builder, vector, n_taps_, (n_pixels, n_channels), factors, _product)
+        sizes = n_pixels, n_channels
+        tile = _contract(builder, vector, n_taps_, sizes, factors, _product, rows=(n_rows_, row_))
         return context.make_tuple(builder, signature.return_type, tile)
 
     result = types.UniTuple(vector_type, n_pixels * n_channels)
-    return result(x, pixels, p_at, taps, t_at, n_taps, w, w_at, PIXELS, CHANNELS), codegen
+    return result(x, pixels, p_at, taps, t_at, n_rows, row, n_taps, w, w_at, PIXELS, CHANNELS), codegen
 
 
 @intrinsic(prefer_literal=True)

@@ -8,6 +8,11 @@ import math
 import numpy as np
 
 
+def _apart(n_pixels):
+    """Pixels of a plane and a gap behind it, so that planes do not fall on the same few sets of a cache."""
+    return n_pixels + (11 - n_pixels) % 32
+
+
 class Planes:
     """The planes of one map in a workspace, [channel][row][column], within margins for who reads beyond its edges.
 
@@ -38,8 +43,8 @@ class Planes:
 
     @property
     def plane(self):
-        """Size of one, margins included."""
-        return (self._before[0] + self.shape[0] + self._after[0]) * self.width
+        """From the beginning of one to the next, margins included."""
+        return _apart((self._before[0] + self.shape[0] + self._after[0]) * self.width)
 
     @property
     def size(self):
@@ -96,7 +101,7 @@ class Spread:
         self._margin = tuple(reach - 1 for reach in grid.reach)
         padded = [n + b + a for n, b, a in zip(shape[:2], grid.before, grid.after, strict=True)]
         self._width = padded[1] + self._margin[1]
-        self.plane = (padded[0] + self._margin[0]) * self._width
+        self.plane = _apart((padded[0] + self._margin[0]) * self._width)
 
     def outputs(self):
         """Offset of each output's delta."""
@@ -113,3 +118,18 @@ class Spread:
         """Places of the input's pixels."""
         row, column = np.divmod(np.arange(self._shape[0] * self._shape[1]), self._shape[1])
         return (row + self._grid.before[0]) * self._width + column + self._grid.before[1]
+
+    def rows(self, n_together):
+        """The rows of the window that some input pixels took part in, first and stop for each tile of so many pixels.
+
+        Array of shape (n_tiles, 2), of the smallest span that will do for all pixels of a tile.
+        """
+        grid, row = self._grid, np.arange(self._shape[0] * self._shape[1]) // self._shape[1]
+        # At which row, in units of the stride, a window begins whose rows are on that of the pixel.
+        begin = (row + grid.before[0])[:, None] - np.arange(grid.size[0]) * grid.dilation[0]
+        took_part = (begin % grid.stride[0] == 0) & (0 <= begin) & (begin < grid.count[0] * grid.stride[0])
+        spans = np.zeros((-(-len(row) // n_together), 2), np.int64)
+        for tile, span in enumerate(spans):
+            used = np.flatnonzero(took_part[tile * n_together : (tile + 1) * n_together].any(axis=0))
+            span[:] = (used[0], used[-1] + 1) if len(used) else 0
+        return spans
