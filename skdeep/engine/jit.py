@@ -53,7 +53,7 @@ doubles, doubles_out = (Parameter(np.float64, 1, writable) for writable in (Fals
 
 def part(function):
     """A function that is compiled into the entry points that call it, with their dtype."""
-    return numba.njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS)
+    return numba.njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **FLAGS)
 
 
 def compiled(function=None, *, parallel=False):
@@ -95,7 +95,7 @@ class EntryPoint:
         name = f"{self.body.__qualname__}_{dtype.name}_{'parallel' if parallel else 'serial'}"
         body = python_types.FunctionType(self.body.__code__, self.body.__globals__, name)
         body.__qualname__, body.__module__ = name, self.body.__module__
-        dispatcher = numba.njit(body, parallel=parallel, nogil=True, **FLAGS)
+        dispatcher = numba.njit(body, parallel=parallel, nogil=True, _nrt=False, **FLAGS)
         dispatcher._cache = _open_cache(body)
         with _in_one_piece(name):
             dispatcher.compile(tuple(p.numba_type(dtype) for p in self._parameters))
