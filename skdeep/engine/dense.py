@@ -14,6 +14,7 @@ from skdeep.engine.program import (
     N_OUTPUTS,
     OUT_AT,
     OUT_STRIDE,
+    PACKED_AT,
     SLOPE_AT,
     TAPS_AT,
     W_AT,
@@ -37,18 +38,28 @@ from skdeep.engine.tiles import (
 
 
 @part
+def panel_vectors(left, lanes):
+    """Vectors side by side that take the next of so many columns.
+
+    Three, where it does not leave a single one behind: that has too few sums for its loads.
+    """
+    vecs = (left + lanes - 1) // lanes
+    return 2 if vecs == 4 else min(vecs, VECS)
+
+
+@part
 def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_row, n_rows, n_columns):
     """out[r, c] = sum over k < n of X[x_at + r * x_row + k * x_step] * Y[y_at + k * y_step + c].
 
-    Each sum runs over k in order, whatever the tiles. Vectors of Y may be read beyond n_columns.
+    With y_step 0, Y is packed in panels. Each sum runs over k in order, whatever the tiles. Vectors of Y may be read
+    beyond n_columns.
     """
     lanes = lanes_of(out)
     column = 0
     while column < n_columns:
         left = n_columns - column
-        # Three vectors side by side, where it does not leave a single one behind: that has too few sums for its loads.
-        vecs = (left + lanes - 1) // lanes
-        vecs = 2 if vecs == 4 else min(vecs, VECS)
+        vecs = panel_vectors(left, lanes)
+        y, step = (y_at + column, y_step) if y_step > 0 else (y_at + column * n, vecs * lanes)
         row = 0
         while row < n_rows:
             if n_rows >= ROWS:
@@ -56,21 +67,22 @@ def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_
                 row = min(row, n_rows - ROWS)
                 x, to = x_at + row * x_row, out_at + row * out_row + column
                 if vecs == VECS:
-                    tile = dot_tile(X, x, x_row, x_step, Y, y_at + column, y_step, n, ROWS, VECS)
+                    tile = dot_tile(X, x, x_row, x_step, Y, y, step, n, ROWS, VECS)
                     store_tile_columns(tile, out, to, out_row, left, VECS)
                 elif vecs == 2:
-                    tile = dot_tile(X, x, x_row, x_step, Y, y_at + column, y_step, n, ROWS, 2)
+                    tile = dot_tile(X, x, x_row, x_step, Y, y, step, n, ROWS, 2)
                     store_tile_columns(tile, out, to, out_row, left, 2)
                 else:
-                    tile = dot_tile(X, x, x_row, x_step, Y, y_at + column, y_step, n, ROWS, 1)
+                    tile = dot_tile(X, x, x_row, x_step, Y, y, step, n, ROWS, 1)
                     store_tile_columns(tile, out, to, out_row, left, 1)
                 row += ROWS
             else:
                 x, to = x_at + row * x_row, out_at + row * out_row + column
-                tile = dot_tile(X, x, x_row, x_step, Y, y_at + column, y_step, n, 1, 1)
-                store_tile_columns(tile, out, to, out_row, left, 1)
+                for c in range(0, min(left, vecs * lanes), lanes):
+                    tile = dot_tile(X, x, x_row, x_step, Y, y + c, step, n, 1, 1)
+                    store_tile_columns(tile, out, to + c, out_row, left - c, 1)
                 row += 1
-        column += vecs * lanes if n_rows >= ROWS else lanes
+        column += vecs * lanes
 
 
 @part
@@ -97,13 +109,18 @@ def input_rows(op, tables, data, indices, indptr, samples, rows, row):
 
 
 @part
-def dense_forward(op, theta, rows, row, n_rows, training):
+def dense_forward(op, theta, packed, rows, row, n_rows, training):
     """rows[out] = activation(rows[in] W + b) for n_rows samples from `row` on."""
     lanes = lanes_of(rows)
     n_in, n_out, in_stride, out_stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
     start = op[OUT_AT] + row * out_stride
     x_at = op[IN_AT] + row * in_stride
-    matrix_product(rows, x_at, in_stride, 1, theta, op[W_AT], n_out, n_in, rows, start, out_stride, n_rows, n_out)
+    if op[PACKED_AT] >= 0:
+        w_at = op[PACKED_AT]
+        matrix_product(rows, x_at, in_stride, 1, packed, w_at, 0, n_in, rows, start, out_stride, n_rows, n_out)
+    else:
+        w_at = op[W_AT]
+        matrix_product(rows, x_at, in_stride, 1, theta, w_at, n_out, n_in, rows, start, out_stride, n_rows, n_out)
     for r in range(n_rows):
         at = start + r * out_stride
         for c in range(0, n_out, lanes):
@@ -134,23 +151,43 @@ def dense_backward(op, rows, packed, row, n_rows):
     if op[INPUT_DELTA_AT] >= 0:
         d_at, at = op[DELTA_AT] + row * out_stride, op[INPUT_DELTA_AT] + row * in_stride
         back = op[BACK_PACKED_AT]
-        matrix_product(rows, d_at, out_stride, 1, packed, back, in_stride, n_out, rows, at, in_stride, n_rows, n_in)
+        matrix_product(rows, d_at, out_stride, 1, packed, back, 0, n_out, rows, at, in_stride, n_rows, n_in)
+
+
+@part
+def dense_pack(op, theta, packed, worker, n_workers):
+    """Pack the weights [input][output] in panels, [panel][input][output]; each worker packs some of them."""
+    lanes, n_in, n_out = lanes_of(theta), op[N_INPUTS], op[N_OUTPUTS]
+    column, panel = 0, 0
+    while column < n_out:
+        width = panel_vectors(n_out - column, lanes) * lanes
+        if panel % n_workers == worker:
+            for k in range(n_in):
+                at, to = op[W_AT] + k * n_out + column, op[PACKED_AT] + column * n_in + k * width
+                for c in range(0, width, lanes):
+                    store(load(theta, at + c), packed, to + c)
+        column, panel = column + width, panel + 1
 
 
 @part
 def dense_transpose(op, theta, packed, worker, n_workers):
-    """Pack the weights [input][output] as [output][input] for the backward product; each worker packs some inputs."""
-    lanes = lanes_of(theta)
-    n_in, n_out, stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE]
-    for i in range(worker * lanes, n_in, n_workers * lanes):
-        if i + lanes <= n_in:
-            for o in range(0, n_out, lanes):
-                at, to = op[W_AT] + i * n_out + o, op[BACK_PACKED_AT] + o * stride + i
-                store_transposed(theta, at, n_out, packed, to, stride, min(lanes, n_out - o))
-        else:
-            for last in range(i, n_in):
-                for o in range(n_out):
-                    packed[op[BACK_PACKED_AT] + o * stride + last] = theta[op[W_AT] + last * n_out + o]
+    """Pack the weights for the backward product, [panel][output][input]; each worker packs some of the panels."""
+    lanes, n_in, n_out = lanes_of(theta), op[N_INPUTS], op[N_OUTPUTS]
+    column, panel = 0, 0
+    while column < n_in:
+        width = panel_vectors(n_in - column, lanes) * lanes
+        stop = min(column + width, n_in) if panel % n_workers == worker else column
+        for i in range(column, stop, lanes):
+            to = op[BACK_PACKED_AT] + column * n_out + i - column
+            if i + lanes <= n_in:
+                for o in range(0, n_out, lanes):
+                    at = op[W_AT] + i * n_out + o
+                    store_transposed(theta, at, n_out, packed, to + o * width, width, min(lanes, n_out - o))
+            else:
+                for last in range(i, n_in):
+                    for o in range(n_out):
+                        packed[to + o * width + last - i] = theta[op[W_AT] + last * n_out + o]
+        column, panel = column + width, panel + 1
 
 
 @part

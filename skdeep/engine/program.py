@@ -60,7 +60,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     OUT_AT,  # maps: workspace offset of the output planes; dense: rows
     OUT_STRIDE,  # size of an output plane; width of an output row
     DELTA_AT,  # gradient by the output: maps in the workspace [channel][window][lane]; dense: rows
-    PACKED_AT,
+    PACKED_AT,  # weights in the order of the register tiles
     TILES_AT,  # tables: first channel of each register tile, those of WIDE before those of NARROW, and the last's end
     N_TILES,
     N_WIDE,

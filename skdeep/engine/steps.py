@@ -17,6 +17,7 @@ from skdeep.engine.dense import (
     dense_backward,
     dense_bias_gradient,
     dense_forward,
+    dense_pack,
     dense_transpose,
     dense_weight_gradient,
     input_rows,
@@ -63,6 +64,7 @@ from skdeep.engine.program import (
     ACTIVATE,
     ACTIVATE_MAPS,
     AVERAGE_POOL,
+    BACK_PACKED_AT,
     BACKWARD,
     CHUNK,
     CLIP_NORM,
@@ -96,6 +98,7 @@ from skdeep.engine.program import (
     OUT_AT,
     OUT_STRIDE,
     PACK,
+    PACKED_AT,
     PHASE_KIND,
     PHASE_START,
     PHASE_STOP,
@@ -125,8 +128,11 @@ def _pack(ops, tables, theta, packed, running, rows, training, worker, n_workers
     """What operations need before the first sample of a batch."""
     for i in range(len(ops)):
         op = ops[i]
-        if op[KIND] == DENSE and training and op[INPUT_DELTA_AT] >= 0:
-            dense_transpose(op, theta, packed, worker, n_workers)
+        if op[KIND] == DENSE:
+            if op[PACKED_AT] >= 0:
+                dense_pack(op, theta, packed, worker, n_workers)
+            if op[BACK_PACKED_AT] >= 0:
+                dense_transpose(op, theta, packed, worker, n_workers)
         elif i % n_workers == worker and op[KIND] == CONVOLUTION:
             convolution_pack(op, tables, theta, packed)
         elif i % n_workers == worker and (op[KIND] == NORMALISE or op[KIND] == NORMALISE_MAPS) and not training:
@@ -142,7 +148,7 @@ def _forward(ops, tables, theta, packed, data, indices, indptr, samples, row, sp
         if op[KIND] == INPUT_ROWS:
             input_rows(op, tables, data, indices, indptr, samples, rows, row)
         elif op[KIND] == DENSE:
-            dense_forward(op, theta, rows, row, n, training)
+            dense_forward(op, theta, packed, rows, row, n, training)
         elif op[KIND] == ACTIVATE:
             activate_rows_forward(op, rows, row, n, training)
         elif op[KIND] == NORMALISE:

@@ -136,7 +136,7 @@ class _Compiler:
             self.work,
             self.layer_of,
             self.longest_span,
-            self.ops[0][p.KIND] == p.INPUT_MAPS and any(kind == p.FORWARD for kind, *_ in phases),
+            self._on_maps() and any(kind == p.FORWARD for kind, *_ in phases),
         )
 
     def _phases(self, clipping):
@@ -200,7 +200,7 @@ class _Compiler:
 
     def _rows(self, width):
         at, stride = self._row_space(width)
-        return _Rows(width, stride, at, self._row_space(width)[0])
+        return _Rows(width, stride, at, self._row_space(width)[0] if self.training else -1)
 
     def _packed(self, size):
         self.packed_size += size
@@ -254,6 +254,10 @@ class _Compiler:
                 self.short_deltas[bound.second] = of_sum
             else:
                 self.values[bound.second].delta_at = of_sum
+
+    def _on_maps(self):
+        """Whether the network begins with maps."""
+        return self.ops[0][p.KIND] == p.INPUT_MAPS
 
     def _is_input(self, i):
         """Whether a bound layer only hands on the network's input, by which nobody needs a gradient."""
@@ -576,7 +580,9 @@ class _Compiler:
             n_out,
             W_AT=bound.weights.start,
             B_AT=bound.bias.start,
-            BACK_PACKED_AT=self._packed(n_out * source.stride) if source.delta_at >= 0 else -1,
+            # Behind maps few samples come together, and the weights come from far away for each.
+            PACKED_AT=self._packed(n_in * _round_up(n_out, self.lanes)) if self._on_maps() else -1,
+            BACK_PACKED_AT=self._packed(n_out * _round_up(n_in, self.lanes)) if source.delta_at >= 0 else -1,
             **self._activation(bound.layer, n_out),
         )
         self._weights_of(bound)
