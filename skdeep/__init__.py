@@ -14,6 +14,7 @@ _HOME = {
     "MLPBackprop": "skdeep.neural_network",
     "MLPBackpropClassifier": "skdeep.neural_network",
     "MLPBackpropRegressor": "skdeep.neural_network",
+    "inspection": "skdeep.inspection",
     "kernels": "skdeep.kernels",
     "networks": "skdeep.networks",
     "show_versions": "skdeep._show_versions",

@@ -5,7 +5,9 @@ from numbers import Number
 
 import numpy as np
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_params
+from sklearn.utils._plotting import _validate_style_kwargs as style_kwargs
 from sklearn.utils.metaestimators import _BaseComposition as Composition
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
 from sklearn.utils.validation import _check_sample_weight
@@ -15,11 +17,14 @@ __all__ = [
     "Interval",
     "Options",
     "StrOptions",
+    "check_matplotlib_support",
     "fitting",
     "float_dtypes",
     "is_first_partial_fit",
     "refuse_dates_and_masks",
     "sample_weights",
+    "style_kwargs",
+    "validate_params",
 ]
 
 

@@ -18,6 +18,9 @@ def _remove(folder, owner):
 # scikit-learn leaves a check out without it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+# No window of a figure opens, whatever screen there is.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
 # One cold cache for the run and its subprocesses: tests neither trust nor touch the user's.
 if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="skdeep-numba-")

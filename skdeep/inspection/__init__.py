@@ -1,0 +1,7 @@
+"""Displays of fitted networks, drawn by matplotlib (``pip install skdeep[plot]``)."""
+
+from skdeep.inspection.feature_maps import FeatureMapDisplay
+from skdeep.inspection.filters import FilterDisplay
+from skdeep.inspection.loss_curve import LossCurveDisplay
+
+__all__ = ["FeatureMapDisplay", "FilterDisplay", "LossCurveDisplay"]
