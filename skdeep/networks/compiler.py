@@ -3,6 +3,7 @@
 The columns are explained in `skdeep.engine.program`, the offsets of pixels come from `geometry`.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -74,6 +75,7 @@ class BlockProgram:
     keep_maps: bool
 
 
+@functools.lru_cache(maxsize=16)  # a prediction finds the program of the last one
 def compile_network(network, dtype, batch_size, *, training=True, clipping=False):
     """The block program of a network for batches of up to `batch_size` samples.
 

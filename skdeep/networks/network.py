@@ -81,6 +81,7 @@ class Network:
     def __init__(self, layers, input_shape, data_format="NHWC"):
         self.layers, self.input_shape, self.data_format = list(layers), tuple(input_shape), data_format
         self.bound, self.ends, self.n_parameters, self.n_statistics = [], [], 0, 0
+        self._for_inference = None
         shape = self.input_shape
         for layer in self.layers:
             shape = self._bind(layer, shape)
@@ -202,8 +203,9 @@ class Network:
         folded = _Folded(theta, statistics)
         layers = folded.fold(self.layers, iter(self.bound))
         join = lambda arrays, dtype: np.concatenate([np.zeros(0, dtype), *(array.ravel() for array in arrays)])
-        network = Network(layers, self.input_shape, self.data_format)
-        return network, join(folded.parameters, theta.dtype), join(folded.statistics, statistics.dtype)
+        if self._for_inference is None:
+            self._for_inference = Network(layers, self.input_shape, self.data_format)
+        return self._for_inference, join(folded.parameters, theta.dtype), join(folded.statistics, statistics.dtype)
 
 
 def _is_linear(layer):

@@ -17,6 +17,8 @@ from skdeep.networks.compiler import compile_network
 PREDICTION_BATCH = 1024
 # Operations from which a step is cut into parts, so that no launch lasts long; a core does some 10^11 a second.
 LARGE_STEP = 2_000_000_000
+# Operations that surely end within the longest launch.
+SHORT_PASS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Run:
         self._partials = np.zeros((n_chunks, self.program.n_map_parameters if training else 0), dtype)
         self._chunk_losses, self._chunk_weights = np.zeros((2, n_chunks))
         self._task_penalties, self._task_squares, self._total_squares = np.zeros((3, len(self._tasks)))
-        self._workspaces, self._first_launch = {}, 1
+        self._workspaces, self._first_launch = {}, max(1, SHORT_PASS // max(1, self._work))
 
     def set_parameters(self, theta, statistics):
         """Take over what a run that trains has learned."""
