@@ -57,12 +57,7 @@ class Problem:
 
     @property
     def parameters(self):
-        """Weights, or scales, and biases of all layers that have any."""
-        bound = [each for each in self.network.bound if each.weights is not None]
-        return tuple(
-            [slot.view(self.run.theta) for slot in slots]
-            for slots in zip(*((b.weights, b.bias) for b in bound), strict=True)
-        )
+        return reference.parameters_of(self.network, self.run.theta)
 
     @property
     def data(self):
