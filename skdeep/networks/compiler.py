@@ -263,7 +263,8 @@ class _Compiler:
         """Whether the pool behind a layer is part of it: taken before the activation, with which it commutes."""
         layer, following = self.network.bound[i].layer, self.network.bound[i + 1 : i + 2]
         return (
-            isinstance(layer, Conv2D)
+            i >= 0
+            and isinstance(layer, Conv2D)
             and ACTIVATIONS[layer.activation].monotone
             and any(isinstance(bound.layer, MaxPool2D) for bound in following)
         )
