@@ -16,6 +16,7 @@ from skdeep.networks import (
     MaxPool2D,
     Residual,
 )
+from skdeep.training.optimisers import SGD
 
 # ----------------------------------------------------------------------------------------- networks
 
@@ -278,3 +279,17 @@ def adam_step(theta, gradient, first, second, t, learning_rate, beta_1, beta_2, 
     second = beta_2 * second + (1 - beta_2) * gradient**2
     rate = learning_rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
     return theta - rate * first / (np.sqrt(second) + epsilon), first, second
+
+
+def optimiser_step(optimiser, theta, gradient, state, t, decayed):
+    """The parameters after a step; `state` is changed, t counts from 1, `decayed` is 1 for weights and 0 for biases."""
+    if optimiser.clip_norm:
+        gradient = gradient * min(1, optimiser.clip_norm / np.linalg.norm(gradient))
+    rate = optimiser.learning_rate
+    theta = theta - rate * getattr(optimiser, "decay", 0) * theta * decayed
+    if isinstance(optimiser, SGD):
+        theta, state[0] = sgd_step(theta, gradient, state[0], rate, optimiser.momentum, optimiser.nesterov)
+    else:
+        numbers = rate, getattr(optimiser, "beta_1", 0.0), optimiser.beta_2, optimiser.epsilon
+        theta, *state[:] = adam_step(theta, gradient, *state, t, *numbers)
+    return theta

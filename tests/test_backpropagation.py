@@ -377,8 +377,20 @@ def test_delta_rule(activation, loss, batch):
 
 @pytest.mark.parametrize(
     ("layers", "input_shape"),
-    [([], (60,)), ([Conv2D(5, 3), MaxPool2D(3, stride=2)], (6, 5, 2))],
-    ids=["dense", "maps"],
+    [
+        ([], (60,)),
+        ([Conv2D(5, 3), MaxPool2D(3, stride=2)], (6, 5, 2)),
+        (
+            [
+                Residual([Conv2D(6, 2, stride=2, groups=2, activation="silu"), LocallyConnected2D(3, 2)]),
+                Activation("gelu"),
+                MaxPool2D(2, stride=1),
+                AvgPool2D(2, stride=1),
+            ],
+            (6, 5, 2),
+        ),
+    ],
+    ids=["dense", "maps", "blocks"],
 )
 def test_batches_do_not_touch_each_other(layers, input_shape):
     # Losses and last gradient of a pass are those of its batches alone, bit by bit: no lane, row or frame remembers.
