@@ -95,6 +95,7 @@ LAYERS = {
         Residual([Conv2D(7, 3, stride=2), BatchNorm(), Conv2D(5, 2, activation="silu")], activation="gelu")
     ],
     "block of pools": lambda h, w, c: [Residual([MaxPool2D(1, stride=2), Activation("silu")], activation="identity")],
+    "block of dropout": lambda h, w, c: [Residual([Dropout(0.3)], activation="tanh")],
     "block in a block": lambda h, w, c: [
         Residual([Residual([Conv2D(c, 2)], activation="identity"), BatchNorm(activation="tanh"), Conv2D(c, 1)])
     ],
