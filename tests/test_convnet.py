@@ -145,6 +145,34 @@ def test_parameters_describe_layers(settings, expected):
     assert repr(hidden_layers(net, (8, 8, 1))) == repr(expected)
 
 
+@pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
+def test_activations_of_every_layer(data_format):
+    # Each layer ends a network of its own, that of the first layers.
+    layers = [
+        MaxPool2D(1, stride=(1, 2)),
+        Conv2D(4, 2, activation="identity"),
+        BatchNorm(activation="silu"),
+        MaxPool2D(3, stride=2),
+        Dropout(0.2, spatial=True),
+        Residual([Conv2D(6, 3, stride=2), BatchNorm()], activation="identity"),
+        BatchNorm(activation="tanh"),
+        GlobalAvgPool2D(),
+        BatchNorm(activation="gelu"),
+        Dense(5, activation="elu"),
+    ]
+    images = X.reshape(-1, 8, 8, 1) if data_format == "NHWC" else X.reshape(-1, 1, 8, 8)
+    net = ConvNetClassifier(layers=layers, data_format=data_format, max_iter=2, random_state=0).fit(images, CLASSES)
+    for i in range(len(layers)):
+        first = net._network.up_to(i + 1)
+        parameters, moments = reference.parameters_of(first, net.theta_), reference.moments_of(first, net._statistics)
+        want = reference.forward(layers[: i + 1], *parameters, X.reshape(-1, 8, 8, 1), moments)
+        np.testing.assert_allclose(net.transform(images, i), want.reshape(len(X), -1), rtol=1e-12, atol=1e-12)
+        if want.ndim == 4:
+            maps = net.feature_maps(images, i)
+            maps = maps if data_format == "NHWC" else maps.transpose(0, 2, 3, 1)
+            np.testing.assert_allclose(maps, want, rtol=1e-12, atol=1e-12)
+
+
 # --------------------------------------------------------------------------- training, by the formulas
 
 LAYERS, NO_PENALTY, ADAM = [CONVOLUTION, POOL, Dense(10), OUTPUT], Objective(), Adam(0.01)
