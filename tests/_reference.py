@@ -4,7 +4,19 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import expit, log_expit, log_softmax, softmax, xlogy
 
-from skdeep.networks import BatchNorm, Conv2D, MaxPool2D
+from skdeep.networks import (
+    Activation,
+    AvgPool2D,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2D,
+    LocallyConnected2D,
+    MaxPool2D,
+    Residual,
+)
+from skdeep.training.optimisers import SGD
 
 # ----------------------------------------------------------------------------------------- networks
 
@@ -58,61 +70,123 @@ def pad(X, kernel, stride, padding):
     return np.pad(X, ((0, 0), *margins, (0, 0)))
 
 
-def windows(X, size, stride):
+def windows(X, size, stride, dilation=(1, 1)):
     """All windows of images (n, height, width, channels): (n, down, across, channels, *size)."""
-    return sliding_window_view(X, size, axis=(1, 2))[:, :: stride[0], :: stride[1]]
+    reach = [d * (k - 1) + 1 for k, d in zip(size, dilation, strict=True)]
+    dense = sliding_window_view(X, reach, axis=(1, 2))[:, :: stride[0], :: stride[1]]
+    return dense[..., :: dilation[0], :: dilation[1]]
 
 
-def correlate(X, W, stride=1, padding="valid"):
-    """sum over r, s, c of X[n, i u + r, j v + s, c] W[r, s, c, k] for the stride (u, v)."""
-    stride = as_pair(stride)
-    patches = windows(pad(X, W.shape[:2], stride, padding), W.shape[:2], stride)
-    return np.einsum("nijcrs,rsck->nijk", patches, W)
+def correlate(X, W, stride=1, padding="valid", dilation=1, groups=1):
+    """sum over r, s, c of X[n, i u + r d, j v + s e, c] W[r, s, c, k] for the stride (u, v) and dilation (d, e).
+
+    Each of several groups of filters k has its own channels c.
+    """
+    stride, dilation = as_pair(stride), as_pair(dilation)
+    reach = [d * (k - 1) + 1 for k, d in zip(W.shape[:2], dilation, strict=True)]
+    patches = windows(pad(X, reach, stride, padding), W.shape[:2], stride, dilation)
+    parts = zip(np.split(patches, groups, axis=3), np.split(W, groups, axis=3), strict=True)
+    return np.concatenate([np.einsum("nijcrs,rsck->nijk", *part) for part in parts], axis=3)
+
+
+def correlate_locally(X, W, stride=1, padding="valid"):
+    """sum over r, s, c of X[n, i u + r, j v + s, c] W[i, j, r, s, c, k]: weights of its own for each place (i, j)."""
+    size, stride = W.shape[2:4], as_pair(stride)
+    return np.einsum("nijcrs,ijrsck->nijk", windows(pad(X, size, stride, padding), size, stride), W)
+
+
+def pooled(layer, X):
+    """The windows of a pool."""
+    return windows(X, as_pair(layer.pool_size), as_pair(layer.pool_size if layer.stride is None else layer.stride))
 
 
 def max_pool(X, size, stride=None):
     """The maximum over each window of each channel, of the windows that fit."""
-    return windows(X, as_pair(size), as_pair(size if stride is None else stride)).max(axis=(-2, -1))
+    return pooled(MaxPool2D(size, stride=stride), X).max(axis=(-2, -1))
 
 
-def preactivations(layers, coefs, intercepts, X):
-    """Per layer: z = x * W + b of a layer with parameters, the maxima of a pool. The last are the scores, if linear."""
-    parameters, values = zip(coefs, intercepts, strict=True), []
+def normalise(X, scale, shift, mean=None, variance=None):
+    """scale (x - mean) / sqrt(variance + 1e-5) + shift for the last axis, by default with the moments of X."""
+    if mean is None:
+        others = tuple(range(X.ndim - 1))
+        mean, variance = X.mean(axis=others), X.var(axis=others)
+    return scale * (X - mean) / np.sqrt(variance + 1e-5) + shift
+
+
+def preactivation(layer, parameters, X, moments):
+    """z of one layer that is no block, where `parameters` and `moments` go on with its own if it has any."""
+    if isinstance(layer, BatchNorm):
+        return normalise(X, *next(parameters), *next(moments, ()))
+    if isinstance(layer, MaxPool2D):
+        return pooled(layer, X).max(axis=(-2, -1))
+    if isinstance(layer, AvgPool2D):
+        return pooled(layer, X).mean(axis=(-2, -1))
+    if isinstance(layer, GlobalAvgPool2D):
+        return X.mean(axis=(1, 2))
+    if isinstance(layer, Flatten):
+        return X.reshape(len(X), -1)
+    if isinstance(layer, Activation | Dropout):  # dropout as in predictions
+        return X
+    W, b = next(parameters)
+    if isinstance(layer, Dense):
+        return X.reshape(len(X), -1) @ W + b
+    if isinstance(layer, LocallyConnected2D):
+        return correlate_locally(X, W, layer.stride, layer.padding) + b
+    return correlate(X, W, layer.stride, layer.padding, layer.dilation, layer.groups) + b
+
+
+def steps(layers, parameters, X, moments):
+    """(layer, input, z, output) of each layer, those inside a block before the block, whose z is x + g(x)."""
     for layer in layers:
-        if isinstance(layer, MaxPool2D):
-            X = max_pool(X, layer.pool_size, layer.stride)
-            values.append(X)
-            continue
-        W, b = next(parameters)
-        if isinstance(layer, BatchNorm):
-            values.append(W * (X - X.mean(axis=0)) / np.sqrt(X.var(axis=0) + 1e-5) + b)
-        elif isinstance(layer, Conv2D):
-            values.append(correlate(X, W, layer.stride, layer.padding) + b)
+        if isinstance(layer, Residual):
+            inner = list(steps(layer.layers, parameters, X, moments))
+            yield from inner
+            own, shortcut = inner[-1][-1], X
+            if own.shape != X.shape:
+                W, b = next(parameters)
+                shortcut = correlate(X, W, [-(-n // m) for n, m in zip(X.shape[1:3], own.shape[1:3], strict=True)]) + b
+            z = own + shortcut
         else:
-            values.append(X.reshape(len(X), -1) @ W + b)
-        X = ACTIVATIONS[layer.activation](values[-1])
-    return values
+            z = preactivation(layer, parameters, X, moments)
+        output = ACTIVATIONS[getattr(layer, "activation", "identity")](z)
+        yield layer, X, z, output
+        X = output
 
 
-def forward(layers, coefs, intercepts, X):
+def all_steps(layers, coefs, intercepts, X, moments=()):
+    """`steps` as a list, from the weights, or scales, and the biases, or shifts, of all layers that have any.
+
+    `moments` are the running means and variances of normalisations in predictions; in training they are those
+    of the batch.
+    """
+    return list(steps(layers, zip(coefs, intercepts, strict=True), X, iter(moments)))
+
+
+def parameters_of(network, theta):
+    """Views of theta for `all_steps`: weights, or scales, and biases, or shifts, of all layers that have any."""
+    bound = [each for each in network.bound if each.weights is not None]
+    return [each.weights.view(theta) for each in bound], [each.bias.view(theta) for each in bound]
+
+
+def moments_of(network, statistics):
+    """Views of the running statistics for `all_steps`: mean and variance of each normalisation."""
+    return [each.statistics.view(statistics) for each in network.bound if each.statistics is not None]
+
+
+def forward(layers, coefs, intercepts, X, moments=()):
     """Outputs of the last layer for images (n, height, width, channels) or rows (n, features)."""
-    last = preactivations(layers, coefs, intercepts, X)[-1]
-    return last if isinstance(layers[-1], MaxPool2D) else ACTIVATIONS[layers[-1].activation](last)
+    return all_steps(layers, coefs, intercepts, X, moments)[-1][-1]
 
 
 def pattern(layers, coefs, intercepts, X):
     """On which linear piece of its ReLUs and pools a network stands: signs and places of maxima, as one vector."""
-    pieces, maps = [], X
-    for layer, value in zip(layers, preactivations(layers, coefs, intercepts, X), strict=True):
+    pieces = [np.zeros(1, int)]
+    for layer, maps, z, _ in all_steps(layers, coefs, intercepts, X):
         if isinstance(layer, MaxPool2D):
-            size, stride = as_pair(layer.pool_size), layer.pool_size if layer.stride is None else layer.stride
-            pieces.append(windows(maps, size, as_pair(stride)).reshape(*value.shape, -1).argmax(axis=-1))
-            maps = value
-        else:
-            maps = ACTIVATIONS[layer.activation](value)
-            if layer.activation in ("relu", "leaky_relu"):
-                pieces.append(value > 0)
-    return np.concatenate([np.zeros(1, int), *(piece.ravel() for piece in pieces)])
+            pieces.append(pooled(layer, maps).reshape(*z.shape, -1).argmax(axis=-1))
+        elif getattr(layer, "activation", "identity") in ("relu", "leaky_relu"):
+            pieces.append(z > 0)
+    return np.concatenate([piece.ravel() for piece in pieces])
 
 
 # ------------------------------------------------------------------------------------------- losses
@@ -170,10 +244,8 @@ def pieces_of_loss(loss, scores, Y):
 def objective(layers, coefs, intercepts, X, Y, loss, alpha=0.0, *, weights=None, l2=0.0, l1=0.0):
     """Weighted mean loss over the samples, summed over outputs, alpha |W|^2 / (2 weight), l2 |W|^2 / 2 and l1 |W|_1."""
     weights = np.ones(len(X)) if weights is None else weights
-    connections = [layer for layer in layers if not isinstance(layer, MaxPool2D)]
-    W = np.concatenate(
-        [W.ravel() for W, layer in zip(coefs, connections, strict=True) if not isinstance(layer, BatchNorm)]
-    )
+    # The scales of normalisations, which are vectors, are not penalised.
+    W = np.concatenate([W.ravel() for W in coefs if W.ndim > 1])
     data = weights @ LOSSES[loss](forward(layers, coefs, intercepts, X), Y) + 0.5 * alpha * W @ W
     return data / weights.sum() + 0.5 * l2 * W @ W + l1 * np.abs(W).sum()
 
@@ -186,10 +258,9 @@ def delta_rule(layers, coefs, intercepts, X, Y, loss, alpha=0.0):
 
     delta_L = (a - y) f'(z), delta_l = (delta_{l+1} W^T) f'(z), dE/dW = x^T delta, dE/db = sum of delta.
     """
-    Z = preactivations(layers, coefs, intercepts, X)
-    inputs = [X, *(ACTIVATIONS[layer.activation](z) for layer, z in zip(layers, Z, strict=True))]
-    delta, gradient = RESIDUALS[loss](inputs[-1], Y), []
-    for layer, W, x, z in reversed(list(zip(layers, coefs, inputs[:-1], Z, strict=True))):
+    taken = all_steps(layers, coefs, intercepts, X)
+    delta, gradient = RESIDUALS[loss](taken[-1][-1], Y), []
+    for (layer, x, z, _), W in reversed(list(zip(taken, coefs, strict=True))):
         delta = delta * SLOPES[layer.activation](z)
         gradient[:0] = (x.T @ delta + alpha * W).ravel(), delta.sum(axis=0)
         delta = delta @ W.T
@@ -208,3 +279,17 @@ def adam_step(theta, gradient, first, second, t, learning_rate, beta_1, beta_2, 
     second = beta_2 * second + (1 - beta_2) * gradient**2
     rate = learning_rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
     return theta - rate * first / (np.sqrt(second) + epsilon), first, second
+
+
+def optimiser_step(optimiser, theta, gradient, state, t, decayed):
+    """The parameters after a step; `state` is changed, t counts from 1, `decayed` is 1 for weights and 0 for biases."""
+    if optimiser.clip_norm:
+        gradient = gradient * min(1, optimiser.clip_norm / np.linalg.norm(gradient))
+    rate = optimiser.learning_rate
+    theta = theta - rate * getattr(optimiser, "decay", 0) * theta * decayed
+    if isinstance(optimiser, SGD):
+        theta, state[0] = sgd_step(theta, gradient, state[0], rate, optimiser.momentum, optimiser.nesterov)
+    else:
+        numbers = rate, getattr(optimiser, "beta_1", 0.0), optimiser.beta_2, optimiser.epsilon
+        theta, *state[:] = adam_step(theta, gradient, *state, t, *numbers)
+    return theta

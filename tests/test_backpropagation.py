@@ -2,9 +2,22 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 
 from skdeep.engine import program
-from skdeep.networks import BatchNorm, Conv2D, Dense, Dropout, MaxPool2D
+from skdeep.networks import (
+    Activation,
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    GlobalAvgPool2D,
+    LocallyConnected2D,
+    MaxPool2D,
+    Residual,
+)
 from skdeep.networks.initialisers import xavier_normal
 from skdeep.networks.network import Network
 from skdeep.networks.run import Run
@@ -57,12 +70,7 @@ class Problem:
 
     @property
     def parameters(self):
-        """Weights, or scales, and biases of all layers that have any."""
-        bound = [each for each in self.network.bound if each.weights is not None]
-        return tuple(
-            [slot.view(self.run.theta) for slot in slots]
-            for slots in zip(*((b.weights, b.bias) for b in bound), strict=True)
-        )
+        return reference.parameters_of(self.network, self.run.theta)
 
     @property
     def data(self):
@@ -184,18 +192,39 @@ def test_batch_normalisation(activation, batch):
     check_gradient(Problem([BatchNorm(), *layers], (6,), batch=batch))
 
 
+DROPOUTS = {
+    "units": (
+        [
+            Dense(9, activation="gelu"),
+            Dropout(0.3),
+            Dense(20, activation="identity"),
+            BatchNorm(activation="tanh"),
+            Dropout(0.5),
+        ],
+        (6,),
+    ),
+    "maps": (
+        [
+            Dropout(0.2),
+            Conv2D(7, 2, activation="gelu"),
+            Dropout(0.3, spatial=True),
+            Residual([Conv2D(7, 3, activation="tanh"), Dropout(0.4)], activation="identity"),
+            Dropout(0.5),
+            BatchNorm(activation="tanh"),
+            Dropout(0.2, spatial=True),
+            AvgPool2D(2),
+        ],
+        (4, 5, 3),
+    ),
+}
+
+
 @pytest.mark.parametrize("batch", BATCHES)
-def test_dropout(batch):
+@pytest.mark.parametrize("name", DROPOUTS)
+def test_dropout(name, batch):
     # The masks are a function of seed, step and sample: the same for every theta, and the loss is smooth.
-    layers = [
-        Dense(9, activation="gelu"),
-        Dropout(0.3),
-        Dense(20, activation="identity"),
-        BatchNorm(activation="tanh"),
-        Dropout(0.5),
-        Dense(3, activation="identity"),
-    ]
-    problem = Problem(layers, (6,), "softmax cross-entropy", batch=batch)
+    layers, input_shape = DROPOUTS[name]
+    problem = Problem([*layers, Dense(3, activation="identity")], input_shape, "softmax cross-entropy", batch=batch)
     problem.pieces = lambda: np.zeros(1)  # all functions are smooth
     value = problem.value()
     check_slopes(problem, value, problem.run.grad.copy())
@@ -219,6 +248,12 @@ GEOMETRIES = {
     "padding in a pair": [Conv2D(4, (3, 2), padding=(0, 3))],
     "padding beyond the kernel": [Conv2D(4, 2, padding=4)],
     "padding and stride": [Conv2D(4, 3, stride=(2, 3), padding=(2, 1))],
+    "dilation": [Conv2D(4, 3, dilation=2)],
+    "dilation, stride and padding": [Conv2D(3, (2, 3), dilation=(3, 2), stride=2, padding=(1, 3))],
+    "groups": [Conv2D(6, (2, 3), groups=2)],
+    "groups, dilation and pool": [Conv2D(10, 2, groups=2, dilation=2), MaxPool2D(3, stride=2)],
+    "locally connected": [LocallyConnected2D(2, (2, 3))],
+    "locally connected with a stride": [LocallyConnected2D(5, 3, stride=(2, 3), padding=(0, 2))],
     "pool": [Conv2D(4, 3), MaxPool2D(2)],
     "pool that leaves a rest": [Conv2D(4, 3), MaxPool2D((3, 2))],
     "overlapping pools": [Conv2D(4, 3), MaxPool2D(3, stride=2)],
@@ -228,6 +263,15 @@ GEOMETRIES = {
     "pool of one pixel with a stride": [Conv2D(4, 3), MaxPool2D(1, stride=2)],
     "one pool over all": [Conv2D(4, 3), MaxPool2D((8, 9))],
     "pool behind a strided convolution": [Conv2D(4, 3, stride=2, padding=1), MaxPool2D((2, 3), stride=1)],
+    "pool behind a curve": [Conv2D(4, 3, activation="silu"), MaxPool2D(3, stride=2)],
+    "maxima": [MaxPool2D((3, 2))],
+    "overlapping maxima": [MaxPool2D(3, stride=(1, 2))],
+    "maxima apart": [MaxPool2D((1, 2), stride=3)],
+    "means": [AvgPool2D((2, 3))],
+    "overlapping means": [AvgPool2D(3, stride=(2, 1))],
+    "means apart": [AvgPool2D(2, stride=3)],
+    "mean of all pixels": [GlobalAvgPool2D()],
+    "units of means": [GlobalAvgPool2D(), BatchNorm(activation="silu"), Activation("tanh")],
 }
 
 
@@ -235,9 +279,55 @@ GEOMETRIES = {
 @pytest.mark.parametrize("place", ["first", "second"])
 def test_geometry(geometry, place):
     # The first layer has no gradient by its input, a second one has.
-    before = [Conv2D(3, 3, activation="tanh")] if place == "second" else []
+    before = [Conv2D(4, 3, activation="tanh")] if place == "second" else []
     layers = [*before, *GEOMETRIES[geometry], Dense(2, activation="identity")]
     check_gradient(Problem(layers, (8, 9, 2), batch=9))
+
+
+@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+def test_activations_of_maps(activation):
+    layers = [
+        Activation(activation),
+        Conv2D(4, 3, activation=activation),
+        MaxPool2D(2, stride=1),
+        LocallyConnected2D(3, 2, activation=activation),
+        BatchNorm(activation=activation),
+        Residual([Conv2D(3, 2, activation=activation)], activation=activation),
+        Dense(2, activation="identity"),
+    ]
+    check_gradient(Problem(layers, (5, 4, 2), batch=9))
+
+
+NORMALISED_CONVOLUTION = [Conv2D(3, 2, activation="identity"), BatchNorm(activation="gelu")]
+# Where paths part and meet, and where all samples do.
+BLOCKS = {
+    "block": [Residual([Conv2D(2, 3), Conv2D(2, 2, activation="identity")])],
+    "beside a convolution": [Residual([Conv2D(5, 3, stride=2), Conv2D(5, 2)], activation="silu")],
+    "without a function": [Residual([Conv2D(2, 3, activation="tanh")], activation="identity")],
+    "of a pool": [Residual([MaxPool2D(1, stride=2)], activation="gelu")],
+    "of an activation": [Residual([Activation("silu")], activation="tanh")],
+    "in a block": [Residual([Residual([Conv2D(2, 2)]), Residual([Conv2D(4, 2)])], activation="softplus")],
+    "around a block": [Residual([Residual([Residual([Conv2D(2, 2)], activation="identity")], activation="identity")])],
+    "in a row": [Residual([Conv2D(3, 3)]), Residual([Conv2D(3, 2)], activation="identity"), MaxPool2D(2)],
+    "normalisation": [BatchNorm(activation="gelu")],
+    "normalisation of a convolution": NORMALISED_CONVOLUTION,
+    "normalisation of a pool": [*NORMALISED_CONVOLUTION, AvgPool2D(2), BatchNorm(), MaxPool2D(2, stride=1)],
+    "normalisation in a block": [
+        Residual([*NORMALISED_CONVOLUTION, *NORMALISED_CONVOLUTION], activation="identity"),
+        BatchNorm(activation="relu"),
+    ],
+    "normalisation before layers of a block": [Residual([BatchNorm(activation="relu"), Conv2D(2, 2)])],
+    "normalisation of maps and of units": [*NORMALISED_CONVOLUTION, Dense(5, activation="identity"), BatchNorm()],
+}
+
+
+@pytest.mark.parametrize("batch", [2, 33])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_blocks_and_normalisations_of_maps(name, batch):
+    # At the network's input, where nobody asks for their gradient, and behind a layer that does.
+    for before in ([], [Conv2D(2, 2, activation="tanh")]):
+        layers = [*before, *BLOCKS[name], Dense(2, activation="identity")]
+        check_gradient(Problem(layers, (4, 5, 2), batch=batch, weighted=True, alpha=0.1))
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3, 6, 7, 17])
@@ -287,8 +377,20 @@ def test_delta_rule(activation, loss, batch):
 
 @pytest.mark.parametrize(
     ("layers", "input_shape"),
-    [([], (60,)), ([Conv2D(5, 3), MaxPool2D(3, stride=2)], (6, 5, 2))],
-    ids=["dense", "maps"],
+    [
+        ([], (60,)),
+        ([Conv2D(5, 3), MaxPool2D(3, stride=2)], (6, 5, 2)),
+        (
+            [
+                Residual([Conv2D(6, 2, stride=2, groups=2, activation="silu"), LocallyConnected2D(3, 2)]),
+                Activation("gelu"),
+                MaxPool2D(2, stride=1),
+                AvgPool2D(2, stride=1),
+            ],
+            (6, 5, 2),
+        ),
+    ],
+    ids=["dense", "maps", "blocks"],
 )
 def test_batches_do_not_touch_each_other(layers, input_shape):
     # Losses and last gradient of a pass are those of its batches alone, bit by bit: no lane, row or frame remembers.
@@ -318,25 +420,87 @@ def test_the_gradient_goes_to_the_first_of_equal_pixels():
     np.testing.assert_array_equal(problem.run.grad, [3 * 1, 3 * 7, 3, 3 * 8, 3])
 
 
-def test_adjoint():
-    # <conv(x), z> = <x, conv'(z)>: the gradient of a first layer that only spreads x over channels contains conv'(z).
-    rng = np.random.default_rng(0)
-    for stride, padding, kernel in [(1, "valid", (3, 3)), (2, "same", (3, 2)), ((1, 3), (2, 0), (2, 4))]:
-        spread, convolution = Conv2D(3, 1, activation="identity"), Conv2D(5, kernel, stride=stride, padding=padding)
-        convolution.set_params(activation="identity")
-        shape = convolution.output_shape((6, 7, 3))
-        readout = Dense(int(np.prod(shape)), activation="identity")
-        problem = Problem([spread, convolution, readout], (6, 7, 1), batch=1)
-        problem.run.theta[...] = 0
-        (_, weights, identity), _ = problem.parameters
-        weights[...] = rng.integers(-3, 4, weights.shape)
-        identity[...] = np.eye(len(identity))
-        problem.X = rng.integers(-3, 4, (1, 6, 7, 1)).astype(float)
-        z = rng.integers(-3, 4, (1, *shape)).astype(float)
-        problem.Y = -z.reshape(1, -1)  # theta has no signal yet, so that the error is z
-        problem.value()
-        for channel, product in enumerate(problem.run.grad[:3]):
-            maps = np.zeros((1, 6, 7, 3))
-            maps[..., channel] = problem.X[..., 0]
-            # Small integers: both sides are exact.
-            assert product == (reference.correlate(maps, weights, stride, padding) * z).sum()
+# ------------------------------------------------------------------------------ on integers: no rounding
+
+# So few pixels, channels and taps that float32 holds every sum: at most 2 * 32 samples * 25 pixels * 36 taps * 200.
+PIXELS, CHANNELS = st.integers(1, 5), st.integers(1, 4)
+WINDOWS, STEPS = (st.tuples(each, each) for each in (st.integers(1, 3), st.integers(1, 2)))
+PADDINGS = st.sampled_from(["same", "valid"]) | st.tuples(st.integers(0, 3), st.integers(0, 3))
+# Means of two or four numbers are exact.
+MEANS = st.sampled_from([1, 2, (1, 2), (2, 1), (4, 1), (1, 4)])
+
+
+@st.composite
+def convolutions(draw, channels, **fixed):
+    groups = draw(st.sampled_from([n for n in range(1, channels + 1) if channels % n == 0]))
+    drawn = {"kernel_size": draw(WINDOWS), "dilation": draw(STEPS), "stride": draw(STEPS), "padding": draw(PADDINGS)}
+    filters = groups * draw(st.integers(1, 3))
+    return Conv2D(**{"filters": filters, "groups": groups, "activation": "identity"} | drawn | fixed)
+
+
+@st.composite
+def blocks(draw, channels):
+    fixed = {"padding": "same", "groups": 1, "filters": draw(st.integers(1, 3))}
+    layers = draw(convolutions(channels, **fixed)), draw(convolutions(fixed["filters"], stride=1, **fixed))
+    return Residual(list(layers), activation="identity")
+
+
+@st.composite
+def linear_layers(draw):
+    """A layer that is linear, or is so from piece to piece, and the shape of its input."""
+    height, width, channels = draw(PIXELS), draw(PIXELS), draw(CHANNELS)
+    fixed = {"stride": STEPS, "padding": PADDINGS, "activation": st.just("identity")}
+    kinds = [
+        convolutions(channels),
+        st.builds(LocallyConnected2D, CHANNELS, WINDOWS, **fixed),
+        st.builds(MaxPool2D, WINDOWS, stride=STEPS),
+        st.builds(AvgPool2D, MEANS, stride=st.none() | STEPS),
+        blocks(channels),
+        st.just(Activation("relu")),
+    ]
+    if height * width in (1, 2, 4, 16):
+        kinds.append(st.just(GlobalAvgPool2D()))
+    layer = draw(st.one_of(kinds))
+    try:
+        layer.output_shape((height, width, channels))
+    except ValueError:  # a window does not fit
+        reject()
+    return layer, (height, width, channels)
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=200)
+@given(
+    linear_layers(), st.sampled_from([1, 2, 16, 32]), st.sampled_from([np.float32, np.float64]), st.integers(0, 2**32)
+)
+def test_backward_is_the_adjoint_of_forward(case, batch, dtype, seed):
+    """<f(p + v) - f(p), z> = <v, f'(z)> for a step v of the input or of the weights that changes no linear piece."""
+    (layer, (height, width, channels)), rng = case, np.random.default_rng(seed)
+    # Local weights of one pixel spread one channel over many; their bias is a part of the maps that all samples share,
+    # and so its gradient is that by the maps, summed over the samples.
+    layers = [LocallyConnected2D(channels, 1, activation="identity"), layer]
+    network = Network(layers, (height, width, 1))
+    theta = rng.integers(-1, 2, network.n_parameters).astype(dtype)
+    signs, maps = network.bound[0].weights, network.bound[0].bias
+    signs.view(theta)[...] = rng.choice([-1, 1], signs.shape)
+    maps.view(theta)[...] = 0
+    # All numbers of a channel are 8 apart, from each other and from zero: steps of 2 leave maxima and signs alone.
+    X = 8 * rng.permuted(np.tile(np.arange(1, height * width + 1), (batch, 1)), axis=1)
+    z = rng.integers(-2, 3, (batch, *network.output_shape))
+
+    def outputs(theta):
+        parameters = reference.parameters_of(network, theta.astype(float))
+        return reference.forward(layers, *parameters, X.reshape(batch, height, width, 1))
+
+    rows, Y = X.astype(dtype), (outputs(theta) - z).reshape(batch, -1).astype(dtype)
+    run = Run(network, theta, batch)
+    got = Run(network, theta, batch, training=False).predict(rows)
+    np.testing.assert_array_equal(got, outputs(theta).reshape(batch, -1))
+    # The error of the outputs is z, and the mean over so many samples is exact.
+    loss = run.train(rows, Y, np.arange(batch), program.SQUARED_ERROR, hyperparameters(GradientOnly())).losses[0]
+    assert loss == 0.5 * (z**2).sum() / batch
+    slots = [maps, *(slot for bound in network.bound[1:] for slot in (bound.weights, bound.bias))]
+    for slot in filter(None, slots):
+        step, other = rng.integers(-2, 3, slot.shape), theta.copy()
+        slot.view(other)[...] += step
+        change = ((outputs(other) - outputs(theta)) * z).sum()
+        assert change == (slot.view(run.grad).astype(float) * batch * step).sum()

@@ -6,7 +6,18 @@ from scipy.signal import correlate2d
 from sklearn.base import clone
 
 from skdeep import ConvNetClassifier
-from skdeep.networks import Conv2D, Dense, MaxPool2D
+from skdeep.networks import (
+    Activation,
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    GlobalAvgPool2D,
+    LocallyConnected2D,
+    MaxPool2D,
+    Residual,
+)
 from skdeep.networks.network import Network
 from skdeep.networks.run import Run
 from tests import _reference as reference
@@ -208,6 +219,16 @@ def test_precisions_agree(rng):
         ([Conv2D(3, 3)], (25,), r"Conv2D\(.*\) needs maps.*\(25,\)"),
         ([Dense(3), MaxPool2D(2)], (5, 5, 1), r"MaxPool2D\(\) needs maps.*\(3,\).*before the first Flatten"),
         ([Conv2D(3, 3), Dense(3), Conv2D(4, 1)], (5, 5, 1), r"Conv2D\(.*\) needs maps.*\(3,\)"),
+        ([Conv2D(3, 3, padding="valid", dilation=3)], (6, 9, 1), r"Conv2D\(.*dilation=3.*\) does not fit .* 6 x 9"),
+        ([Conv2D(6, 3, groups=4)], (5, 5, 8), r"Conv2D\(.*8 channels .* 6 filters into 4 groups: groups=2 would fit"),
+        ([LocallyConnected2D(3, 6, padding="valid")], (5, 9, 1), r"LocallyConnected2D\(.*\) does not fit .* 5 x 9"),
+        ([Conv2D(3, 3), AvgPool2D((2, 6))], (5, 5, 1), r"AvgPool2D\(.*\) does not fit its input of 5 x 5"),
+        ([GlobalAvgPool2D(), GlobalAvgPool2D()], (5, 5, 3), r"GlobalAvgPool2D\(\) needs maps.*\(3,\)"),
+        ([Dropout(spatial=True)], (25,), r"Dropout\(.*spatial=True\) needs maps.*\(25,\)"),
+        ([Residual([Dense(3)])], (25,), r"Residual\(.*\) needs maps.*\(25,\)"),
+        ([Residual([Dense(3)])], (5, 5, 3), r"Residual\(.*cannot add its input of shape \(5, 5, 3\).*of shape \(3,\)"),
+        ([Residual([Conv2D(3, 2, padding="valid")])], (5, 5, 3), r"Residual\(.*cannot add .*\(5, 5, 3\).*\(4, 4, 3\)"),
+        ([Residual([Conv2D(3, 7, padding="valid")])], (5, 5, 3), r"Conv2D\(.*does not fit .* 5 x 5"),
     ],
 )
 def test_layers_that_do_not_fit(layers, shape, message):
@@ -224,7 +245,21 @@ def test_layers_that_do_not_fit(layers, shape, message):
         (Conv2D(2, stride=1.5), "stride"),
         (Conv2D(2, padding=None), "padding"),
         (Conv2D(2, activation="softsign"), "activation"),
+        (Conv2D(2, dilation=0), "dilation"),
+        (Conv2D(2, dilation=(1, 2, 3)), "dilation"),
+        (Conv2D(2, groups=0), "groups"),
+        (LocallyConnected2D(0), "filters"),
+        (LocallyConnected2D(2, activation="softsign"), "activation"),
         (MaxPool2D(2.5), "pool_size"),
+        (AvgPool2D(2, stride=0), "stride"),
+        (Activation("softsign"), "activation"),
+        (BatchNorm(activation="softsign"), "activation"),
+        (Dropout(1.0), "rate"),
+        (Dropout(-0.1), "rate"),
+        (Dropout(spatial="yes"), "spatial"),
+        (Residual(Conv2D(2)), "layers"),
+        (Residual(["conv"]), r"layers of Residual.*\['conv'\]"),
+        (Residual([Conv2D(2)], activation="softsign"), "activation"),
         (Dense(0), "units"),
         (Dense(-1), "units"),
         (Dense(2.5), "units"),
@@ -233,9 +268,8 @@ def test_layers_that_do_not_fit(layers, shape, message):
     ids=repr,
 )
 def test_layers_with_impossible_parameters(layer, name):
-    before = [Conv2D(2)] if isinstance(layer, MaxPool2D) else []
     with pytest.raises((ValueError, TypeError), match=name):
-        Network([*before, layer, Dense(2)], (9, 9, 1))
+        Network([layer, Dense(2)], (9, 9, 1))
 
 
 def test_dense_layers_take_images(rng):

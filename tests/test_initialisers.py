@@ -3,13 +3,21 @@
 import numpy as np
 import pytest
 
-from skdeep.networks import Conv2D, Dense, MaxPool2D
+from skdeep.networks import Conv2D, Dense, LocallyConnected2D, MaxPool2D
 from skdeep.networks.initialisers import INITIALISERS
 from skdeep.networks.network import Network
 
-LAYERS = [Conv2D(40, 5, padding="valid"), MaxPool2D(2), Conv2D(60, (3, 2)), Dense(50), Dense(30)]
+LAYERS = [
+    Conv2D(40, 5, padding="valid"),
+    MaxPool2D(2),
+    Conv2D(60, (3, 2)),
+    Conv2D(80, 3, groups=4),
+    LocallyConnected2D(30, 2),
+    Dense(50),
+    Dense(30),
+]
 # Connections into and out of a unit: the area of a filter times its channels.
-FANS = [(25 * 3, 25 * 40), (6 * 40, 6 * 60), (4 * 4 * 60, 50), (50, 30)]
+FANS = [(25 * 3, 25 * 40), (6 * 40, 6 * 60), (9 * 15, 9 * 20), (4 * 80, 4 * 30), (4 * 4 * 30, 50), (50, 30)]
 
 
 def drawn(name, dtype=np.float64, seed=0):
@@ -69,11 +77,13 @@ def test_small_normal_has_one_spread_for_all_layers():
 
 
 def test_orthogonal():
+    # The map into the channels of a group, or into a place that shares no weights, is a matrix of its own.
     network, theta = drawn("orthogonal")
-    for weights in network.coefs(theta):
-        matrix = weights.reshape(-1, weights.shape[-1])
-        gram = matrix.T @ matrix if len(matrix) >= matrix.shape[1] else matrix @ matrix.T
-        np.testing.assert_allclose(gram, np.eye(len(gram)), atol=1e-13)
+    for (fan_in, _), bound in zip(FANS, network.with_weights, strict=True):
+        for weights in bound.weights.view(theta).reshape(-1, fan_in, bound.weights.shape[-1]):
+            for matrix in np.split(weights, getattr(bound.layer, "groups", 1), axis=1):
+                gram = matrix.T @ matrix if len(matrix) >= matrix.shape[1] else matrix @ matrix.T
+                np.testing.assert_allclose(gram, np.eye(len(gram)), atol=1e-13)
 
 
 def test_zeros():

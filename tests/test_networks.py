@@ -11,7 +11,20 @@ from scipy import sparse
 from sklearn.base import clone
 
 from skdeep.engine import program, threads
-from skdeep.networks import BatchNorm, Conv2D, Dense, Dropout, MaxPool2D, run
+from skdeep.networks import (
+    Activation,
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2D,
+    LocallyConnected2D,
+    MaxPool2D,
+    Residual,
+    run,
+)
 from skdeep.networks.initialisers import xavier_uniform
 from skdeep.networks.network import Network
 from skdeep.networks.run import Run
@@ -25,9 +38,20 @@ LAYERS = [
     Conv2D(1, 1, stride=2),
     Conv2D(3, (2, 5), stride=(1, 3), padding="valid", activation="tanh"),
     Conv2D(6, 4, stride=3, padding=(0, 2)),
+    Conv2D(4, (3, 4), stride=2, padding=1, dilation=(4, 2), groups=2, activation="silu"),
+    LocallyConnected2D(3),
+    LocallyConnected2D(2, (2, 3), stride=(3, 2), padding=(1, 0), activation="gelu"),
     MaxPool2D(),
     MaxPool2D((3, 2), stride=(1, 2)),
     MaxPool2D(4, stride=5),
+    AvgPool2D(),
+    AvgPool2D((2, 3), stride=(3, 1)),
+    GlobalAvgPool2D(),
+    Flatten(),
+    Activation("softplus"),
+    BatchNorm(activation="elu"),
+    Dropout(0.3),
+    Dropout(spatial=True),
     Dense(7),
     Dense(1, activation="logistic"),
 ]
@@ -40,25 +64,25 @@ def test_layers_have_the_shapes_that_they_tell(layer, rng):
     parameters = ([], []) if shapes is None else ([rng.normal(size=shapes.weights)], [rng.normal(size=shapes.bias)])
     X = rng.normal(size=(3, *IMAGES))
     assert reference.forward([layer], *parameters, X).shape == (3, *layer.output_shape(IMAGES))
-    if shapes is not None:
-        fan_in, fan_out = math.prod(shapes.weights[:-1]), shapes.weights[-1]
-        area = math.prod(shapes.weights[:-2]) if isinstance(layer, Conv2D) else 1
-        assert (shapes.fan_in, shapes.fan_out) == (fan_in, fan_out * area)
+    if shapes is not None and not isinstance(layer, BatchNorm):
+        *_, fan_in, fan_out = shapes.weights
+        # Each pixel of a window connects the channels of a group.
+        area, groups = math.prod(shapes.weights[-4:-2]), getattr(layer, "groups", 1)
+        assert (shapes.fan_in, shapes.fan_out) == (area * fan_in, area * fan_out // groups)
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
 def test_layers_run_with_the_shapes_that_they_tell(layer, rng):
-    # A pool stands behind a convolution, and a dense layer ends every network.
-    layers = [Conv2D(2, 3), layer, Dense(3)] if isinstance(layer, MaxPool2D) else [layer, Dense(3)]
-    layers = [Conv2D(2, 3), *layers] if isinstance(layer, Dense) else layers
-    network = Network(layers, IMAGES)
-    theta = network.initialise(xavier_uniform, np.random.RandomState(0), np.float64)
     X = rng.normal(size=(5, *IMAGES))
-    got = Run(network, theta, 5, training=False).predict(X.reshape(5, -1))
-    want = reference.forward(layers, network.coefs(theta), network.intercepts(theta), X)
-    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)  # some hundred roundings of 1e-16
-    for bound, following in zip(network.bound[:-1], network.bound[1:], strict=True):
-        assert bound.output_shape == following.input_shape
+    for layers in ([layer, Dense(3)], [Conv2D(2, 3), layer, Dense(3)]):
+        network = Network(layers, IMAGES)
+        theta = network.initialise(xavier_uniform, np.random.RandomState(0), np.float64)
+        got = Run(network, theta, 5, training=False).predict(X.reshape(5, -1))
+        moments = reference.moments_of(network, network.initial_statistics(np.float64))
+        want = reference.forward(layers, *reference.parameters_of(network, theta), X, moments)
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)  # some hundred roundings of 1e-16
+        for bound, following in zip(network.bound[:-1], network.bound[1:], strict=True):
+            assert bound.output_shape == following.input_shape
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
@@ -104,6 +128,24 @@ def test_views_tile_theta():
     np.testing.assert_array_equal(np.concatenate(flat), np.arange(theta.size))
 
 
+def test_parameters_of_a_block_are_its_layers_and_then_its_shortcuts():
+    plain = Residual([Conv2D(8, 2, groups=4), BatchNorm()])
+    inner = Residual([Conv2D(8, (1, 2), stride=(1, 2)), plain])
+    network = Network([Residual([Conv2D(6, 3, stride=2), inner]), Dense(4)], (8, 8, 5))
+    theta = np.arange(network.n_parameters)
+    assert [coef.shape for coef in network.coefs(theta)] == [
+        (3, 3, 5, 6),
+        (1, 2, 6, 8),
+        (2, 2, 2, 8),
+        (1, 1, 6, 8),  # beside the inner block
+        (1, 1, 5, 8),  # beside the outer one
+        (4 * 2 * 8, 4),
+    ]
+    coefs, intercepts = reference.parameters_of(network, theta)
+    flat = [view.ravel() for pair in zip(coefs, intercepts, strict=True) for view in pair]
+    np.testing.assert_array_equal(np.concatenate(flat), theta)
+
+
 # -------------------------------------------------------------------------------------- optimisers
 
 RATE = 0.05
@@ -118,19 +160,6 @@ OPTIMISERS = {
     "clipped": SGD(RATE, momentum=0.9, clip_norm=0.1),
     "clipped Adam": Adam(RATE, clip_norm=0.1),
 }
-
-
-def reference_step(optimiser, theta, gradient, state, t, decayed):
-    norm, decay = np.linalg.norm(gradient), getattr(optimiser, "decay", 0)
-    if optimiser.clip_norm:
-        gradient = gradient * min(1, optimiser.clip_norm / norm)
-    theta = theta - RATE * decay * theta * decayed
-    if isinstance(optimiser, SGD):
-        theta, state[0] = reference.sgd_step(theta, gradient, state[0], RATE, optimiser.momentum, optimiser.nesterov)
-    else:
-        numbers = RATE, getattr(optimiser, "beta_1", 0.0), optimiser.beta_2, optimiser.epsilon
-        theta, *state[:] = reference.adam_step(theta, gradient, *state, t, *numbers)
-    return theta
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 17, 40])
@@ -153,7 +182,8 @@ def test_optimisers(name, batch_size, rng):
             batch, t = order[start : start + batch_size], t + 1
             problem = network.coefs(theta), network.intercepts(theta), X[batch], Y[batch], "squared error", alpha
             assert loss == pytest.approx(reference.objective(layers, *problem), rel=1e-9)
-            theta = reference_step(OPTIMISERS[name], theta, reference.delta_rule(layers, *problem), state, t, is_weight)
+            gradient = reference.delta_rule(layers, *problem)
+            theta = reference.optimiser_step(OPTIMISERS[name], theta, gradient, state, t, is_weight)
     # Adam divides by the size of the gradient and so magnifies the rounding of small ones.
     np.testing.assert_allclose(run.theta, theta, rtol=1e-8, atol=1e-10)
 
@@ -177,6 +207,23 @@ NETWORKS = {
     ),
     "maps": (
         [Conv2D(7, 3), MaxPool2D(3, stride=2), Conv2D(5, 2), Dense(9), Dense(3, activation="identity")],
+        (6, 5, 1),
+    ),
+    "blocks": (
+        [
+            BatchNorm(),
+            Conv2D(6, 3, dilation=2, activation="identity"),
+            BatchNorm(activation="gelu"),
+            Dropout(0.05, spatial=True),
+            Residual([Conv2D(6, 2, groups=2), BatchNorm(activation="silu"), Dropout(0.1)], activation="silu"),
+            MaxPool2D(2, stride=1),
+            Residual([LocallyConnected2D(5, 2, stride=2)]),
+            AvgPool2D(2, stride=1),
+            GlobalAvgPool2D(),
+            Dense(20, activation="identity"),
+            BatchNorm(activation="elu"),
+            Dense(3, activation="identity"),
+        ],
         (6, 5, 1),
     ),
 }
@@ -264,62 +311,85 @@ def test_training_state_belongs_to_the_run(network, dtype):
 
 def passed(layers, X, *, seed=0, n_updates=0):
     """What layers before one unit of weight 1 for each of their outputs make of X in training: by the gradients."""
-    n = X.shape[1]
-    network = Network([*layers, Dense(1, activation="identity")], (n,))
+    network = Network([*layers, Dense(1, activation="identity")], X.shape[1:])
     theta = np.zeros(network.n_parameters)
     run = Run(network, theta, 1)
-    run.n_updates = n_updates
     rows = []
     for i in range(len(X)):
-        # The error is -1, the output's weights have the negative of what reaches them as their gradient.
         run.n_updates = n_updates
-        run.train(X, np.ones((len(X), 1)), np.array([i]), program.SQUARED_ERROR, GRADIENT_ONLY, seed=seed)
-        rows.append(-run.grad[:n].copy())
+        # The error is -1, the output's weights have the negative of what reaches them as their gradient.
+        order, Y = np.array([i]), np.ones((len(X), 1))
+        run.train(X.reshape(len(X), -1), Y, order, program.SQUARED_ERROR, GRADIENT_ONLY, seed=seed)
+        rows.append(-run.grad[:-1].reshape(X.shape[1:]))
     return np.array(rows)
 
 
 GRADIENT_ONLY = hyperparameters(GradientOnly())
+# The layer, the shape of a sample, and which numbers of it are dropped one by one.
+DROPOUTS = {
+    "units": (Dropout(0.3), (50,), np.s_[:]),
+    "pixels": (Dropout(0.3), (2, 5, 5), np.s_[:]),
+    "channels": (Dropout(0.3, spatial=True), (2, 3, 50), np.s_[:, 0, 0]),
+}
+EVERY_DROPOUT = pytest.mark.parametrize("name", DROPOUTS)
 
 
-def test_dropout_drops_its_share_and_keeps_the_mean():
-    X = np.ones((200, 50))
-    kept = passed([Dropout(0.3)], X)
+@EVERY_DROPOUT
+def test_dropout_drops_its_share_and_keeps_the_mean(name):
+    layer, shape, single = DROPOUTS[name]
+    kept = passed([layer], np.ones((200, *shape)))
     values = np.unique(kept)
     np.testing.assert_allclose(values, [0, 1 / 0.7], rtol=1e-9)
+    if layer.spatial:
+        assert (kept == kept[:, :1, :1]).all()
+    on = kept[single].reshape(200, 50) != 0
     # 10 000 draws: five standard errors.
-    assert abs((kept == 0).mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / X.size)
+    assert abs(on.mean() - 0.7) < 5 * np.sqrt(0.3 * 0.7 / on.size)
     # Neither units nor samples go together: of independent pairs, a share of 0.49 is kept.
-    on = kept != 0
     for pairs in (on[:, ::2] & on[:, 1::2], on[::2] & on[1::2]):
         assert abs(pairs.mean() - 0.49) < 5 * np.sqrt(0.49 * 0.51 / pairs.size)
 
 
-def test_dropout_is_a_function_of_seed_step_and_sample():
-    X = np.ones((20, 50))
-    one = passed([Dropout(0.5)], X)
-    np.testing.assert_array_equal(one, passed([Dropout(0.5)], X))
-    np.testing.assert_array_equal(one[:7], passed([Dropout(0.5)], X[:7]))
+@EVERY_DROPOUT
+def test_dropout_is_a_function_of_seed_step_and_sample(name):
+    layer, shape, single = DROPOUTS[name]
+    X, half = np.ones((20, *shape)), clone(layer).set_params(rate=0.5)
+    one = passed([half], X)
+    np.testing.assert_array_equal(one, passed([half], X))
+    np.testing.assert_array_equal(one[:7], passed([half], X[:7]))
     for other in ({"seed": 1}, {"n_updates": 1}):
-        assert abs((passed([Dropout(0.5)], X, **other) == one).mean() - 0.5) < 0.1
+        # 1000 draws: six standard errors.
+        assert abs((passed([half], X, **other) == one)[single].mean() - 0.5) < 0.1
 
 
-def test_normalisation_predicts_with_running_statistics(rng):
-    layers = [Dense(5, activation="identity"), BatchNorm(activation="tanh"), Dense(2, activation="identity")]
-    network = Network(layers, (4,))
-    X, Y = rng.normal(size=(40, 4)), rng.normal(size=(40, 2))
+def test_layers_of_dropout_have_masks_of_their_own():
+    X = np.ones((200, 2, 5, 5))
+    both = passed([Dropout(0.5), Dropout(0.5)], X)
+    # 10 000 draws: five standard errors.
+    assert abs((both != 0).mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / X.size)
+    np.testing.assert_allclose(np.unique(both), [0, 4], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"), [(Dense(5, activation="identity"), (4,)), (Conv2D(5, 2, activation="identity"), (3, 4, 2))]
+)
+def test_normalisation_predicts_with_running_statistics(layer, shape, rng):
+    # Of maps, the moments of a channel are those of all its pixels.
+    layers = [layer, BatchNorm(activation="tanh"), Dense(2, activation="identity")]
+    network = Network(layers, shape)
+    X, Y = rng.normal(size=(40, *shape)), rng.normal(size=(40, 2))
     run = Run(network, network.initialise(xavier_uniform, np.random.RandomState(0), np.float64), 20)
     mean, variance = np.zeros(5), np.ones(5)
-    (W, V), (b, c) = network.coefs(run.theta), network.intercepts(run.theta)
     for _ in range(3):
         for batch in (np.arange(20), np.arange(20, 40)):
-            z = X[batch] @ W + b
+            first = [[arrays[0]] for arrays in reference.parameters_of(network, run.theta)]
+            z = reference.forward([layer], *first, X[batch]).reshape(-1, 5)
             mean, variance = 0.9 * mean + 0.1 * z.mean(axis=0), 0.9 * variance + 0.1 * z.var(axis=0, ddof=1)
-            run.train(X, Y, batch, program.SQUARED_ERROR, hyperparameters(SGD(0.1)))
+            run.train(X.reshape(40, -1), Y, batch, program.SQUARED_ERROR, hyperparameters(SGD(0.1)))
     np.testing.assert_allclose(run.statistics, np.append(mean, variance), rtol=1e-10)
-    scale, shift = (slot.view(run.theta) for slot in (network.bound[1].weights, network.bound[1].bias))
-    want = np.tanh(scale * (X @ W + b - mean) / np.sqrt(variance + 1e-5) + shift) @ V + c
+    want = reference.forward(layers, *reference.parameters_of(network, run.theta), X, [(mean, variance)])
     predictor = Run(network, run.theta, 7, training=False, statistics=run.statistics)
-    np.testing.assert_allclose(predictor.predict(X), want, rtol=1e-10)
+    np.testing.assert_allclose(predictor.predict(X.reshape(40, -1)), want, rtol=1e-10)
 
 
 # ----------------------------------------------------------------------------------------- sparse rows
@@ -407,9 +477,9 @@ def test_steps_allocate_nothing(network, n_workers, monkeypatch):
     _nrt_python.memsys_enable_stats()
     try:
         costs(1)  # compiles, and makes the workspaces
-        (python, numba_run_time), (more_python, more_numba_run_time) = costs(1), costs(100)
+        (python, numba_run_time), (more_python, more_numba_run_time) = costs(1), costs(30)
     finally:
         if not counted:
             _nrt_python.memsys_disable_stats()
-    assert more_python <= python + 256  # ints beyond the small ones, not 99 of anything
+    assert more_python <= python + 256  # ints beyond the small ones, not 29 of anything
     assert more_numba_run_time == numba_run_time

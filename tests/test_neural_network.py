@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep import ConvNetClassifier, MLPBackpropClassifier, MLPBackpropRegressor
+from skdeep import ConvNetClassifier, ConvNetRegressor, MLPBackpropClassifier, MLPBackpropRegressor
 
 pytestmark = pytest.mark.usefixtures("serial")
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -89,6 +89,7 @@ def fitted(estimator, X=None, y=None):
             learning_rate_init=0.3,
             max_iter=50,
         ),
+        ConvNetRegressor(2, kernel_size=2, residual=True, hidden_layer_sizes=10, learning_rate_init=0.03, max_iter=50),
     ]
 )
 def test_scikit_learns_checks(estimator, check):

@@ -269,7 +269,8 @@ class _Compiler:
         """Whether the pool behind a layer is part of it: taken before the activation, with which it commutes."""
         layer, following = self.network.bound[i].layer, self.network.bound[i + 1 : i + 2]
         return (
-            isinstance(layer, Conv2D)
+            i >= 0
+            and isinstance(layer, Conv2D)
             and ACTIVATIONS[layer.activation].monotone
             and any(isinstance(bound.layer, MaxPool2D) for bound in following)
         )
@@ -314,7 +315,7 @@ class _Compiler:
 
     def _emit(self, i, bound):
         """The operations of a bound layer."""
-        layer, on_maps = bound.layer, isinstance(self.values.get(bound.source), _Maps)
+        layer = bound.layer
         if isinstance(layer, Dense):
             self.values[i] = self._dense(bound, self._rows_from(bound.source))
         elif isinstance(layer, Flatten):
@@ -331,10 +332,10 @@ class _Compiler:
             self._pool(i, bound)
         elif isinstance(layer, Fork | Join):
             self._residual(i, bound)
-        elif on_maps:
+        elif len(bound.input_shape) == 3:
             self._pointwise_maps(i, bound)
         else:
-            self.values[i] = self._pointwise_rows(bound, self.values[bound.source])
+            self.values[i] = self._pointwise_rows(bound, self._rows_from(bound.source))
 
     # ------------------------------------------------------------------------------ operations on maps
 

@@ -31,11 +31,17 @@ def _of_weights(draw):
 
 
 def _orthogonal(rng, shape, fan_in, fan_out):
-    """A matrix (inputs, outputs) whose shorter side is orthonormal (Saxe, McClelland & Ganguli, 2014)."""
-    n_inputs, n_outputs = math.prod(shape[:-1]), shape[-1]
-    Q, R = np.linalg.qr(rng.normal(size=(max(n_inputs, n_outputs), min(n_inputs, n_outputs))))
-    Q *= np.sign(np.diagonal(R))  # uniform among all such matrices
-    return (Q if n_inputs >= n_outputs else Q.T).reshape(shape)
+    """Matrices (inputs, outputs) whose shorter side is orthonormal (Saxe, McClelland & Ganguli, 2014).
+
+    Each place without shared weights has its own, and so has each group of channels.
+    """
+    area = fan_in // shape[-2]
+    n_inputs, n_outputs = fan_in, fan_out // area
+    matrices = (math.prod(shape[:-1]) // n_inputs, shape[-1] // n_outputs)
+    Q, R = np.linalg.qr(rng.normal(size=(*matrices, max(n_inputs, n_outputs), min(n_inputs, n_outputs))))
+    Q *= np.sign(np.diagonal(R, axis1=-2, axis2=-1))[..., None, :]  # uniform among all such matrices
+    Q = Q if n_inputs >= n_outputs else Q.swapaxes(-1, -2)
+    return Q.swapaxes(1, 2).reshape(shape)  # (place, input, group, output)
 
 
 def _uniform_of_variance(rng, shape, variance):

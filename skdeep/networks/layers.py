@@ -447,6 +447,11 @@ class Residual(Layer):
         self.layers = layers
         self.activation = activation
 
+    def _validate_params(self):
+        super()._validate_params()
+        if not all(isinstance(layer, Layer) for layer in self.layers):
+            raise TypeError(f"layers of Residual must be objects of skdeep.networks, got {self.layers!r}.")
+
     def output_shape(self, input_shape):
         self._needs_maps(input_shape)
         shape = tuple(input_shape)

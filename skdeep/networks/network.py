@@ -148,8 +148,11 @@ class Network:
         layers = self.with_weights
         initialisers = initialiser if isinstance(initialiser, list) else [initialiser] * len(layers)
         for bound, draw in zip(layers, initialisers, strict=True):
-            for slot in (bound.weights, bound.bias):
-                slot.view(theta)[...] = draw(rng, slot.shape, slot.fan_in, slot.fan_out, dtype)
+            weights, bias = bound.weights, bound.bias
+            weights.view(theta)[...] = draw(rng, weights.shape, weights.fan_in, weights.fan_out, dtype)
+            # Of one dimension, by which initialisers know biases, even where each place has its own.
+            shape = (math.prod(bias.shape),)
+            theta[bias.start : bias.stop] = draw(rng, shape, bias.fan_in, bias.fan_out, dtype)
         return theta
 
     def initial_statistics(self, dtype):
