@@ -170,6 +170,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             theta, statistics = self._continued(network, X.dtype)
         else:
             theta, statistics = network.initialise(self._initialisers(network), rng, X.dtype), None
+        history, rng = self._history_to_go_on(goes_on, incremental, rng)
         data, validation = self._split(X, y, sample_weight, held_out, outputs, rng)
         run = Run(
             network,
@@ -178,7 +179,9 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             statistics=statistics,
             clipping=self.clip_norm is not None,
         )
-        history = self._history_to_go_on(run, goes_on, incremental)
+        if goes_on and self._optimizer.solver == self.solver:
+            state = self._optimizer
+            run.first[...], run.second[...], run.n_updates = state.first, state.second, state.n_updates
         learned = partial(self._learned, network, run, outputs, history, validation is not None)
         plan = self._plan(network, outputs, rng, 1 if incremental else self.max_iter)
         tasks = _Tasks(self, X, y, sample_weight, learned, plan.max_iter)
@@ -286,6 +289,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
                     ConvergenceWarning,
                     stacklevel=5,
                 )
+        history.end()
         tasks.end()
 
     def _check_smooth(self, network, plan):
@@ -360,16 +364,20 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             )
         return self.theta_.astype(dtype), self._statistics.astype(dtype)
 
-    def _history_to_go_on(self, run, goes_on, incremental):
-        """The history, and in the run the optimiser's memory, of the last fit if there was one."""
-        if not goes_on:
-            return History(self.learning_rate_init)
-        history, state = copy.deepcopy(self._history), self._optimizer
-        if state.solver == self.solver:
-            run.first[...], run.second[...], run.n_updates = state.first, state.second, state.n_updates
-        if state.solver != self.solver or not incremental:
+    def _history_to_go_on(self, goes_on, incremental, rng):
+        """The history of the last fit if there was one, and the random numbers for all draws from here on."""
+        history = copy.deepcopy(self._history) if goes_on else History(self.learning_rate_init)
+        stopped = history.start is not None and not incremental
+        decays = self.solver == "sgd" and self.learning_rate != "constant"
+        if goes_on and not (self._optimizer.solver == self.solver and (incremental or (stopped and decays))):
             history.learning_rate = self.learning_rate_init
-        return history
+        if stopped:
+            return history, history.go_on()
+        if incremental:
+            history.end()
+        else:
+            history.begin(rng)
+        return history, rng
 
     def _learned(self, network, run, outputs, history, validated, copied=True):
         """The learned attributes: copies while the run goes on, its own arrays when it has ended."""
