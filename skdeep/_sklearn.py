@@ -1,5 +1,6 @@
 """The one shim over scikit-learn's semi-private names, and what `fit` means for every estimator here."""
 
+import copy
 import functools
 from numbers import Number
 
@@ -18,6 +19,7 @@ __all__ = [
     "fitting",
     "float_dtypes",
     "is_first_partial_fit",
+    "outside_of_fit",
     "refuse_dates_and_masks",
     "sample_weights",
 ]
@@ -69,3 +71,11 @@ def fitting(fit):
             raise
 
     return all_or_nothing
+
+
+def outside_of_fit(estimator):
+    """A copy of an estimator that a callback was given, without callbacks and without its place in the running fit."""
+    copied = copy.copy(estimator)
+    for name in ("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"):
+        vars(copied).pop(name, None)
+    return copied
