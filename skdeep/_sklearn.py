@@ -6,7 +6,7 @@ from numbers import Number
 
 import numpy as np
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
 from sklearn.utils.metaestimators import _BaseComposition as Composition
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
 from sklearn.utils.validation import _check_sample_weight
@@ -22,6 +22,7 @@ __all__ = [
     "outside_of_fit",
     "refuse_dates_and_masks",
     "sample_weights",
+    "validate_parameter_constraints",
 ]
 
 
