@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep import ConvNetClassifier, MLPBackpropClassifier, MLPBackpropRegressor
+from skdeep import ConvNetClassifier, ConvNetRegressor, MLPBackpropClassifier, MLPBackpropRegressor
 
 pytestmark = pytest.mark.usefixtures("serial")
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -42,15 +42,17 @@ X_DIABETES, Y_DIABETES = read_only(*map(scale, load_diabetes(return_X_y=True)))
 # Small, quick and converging to something: what the checks below fit.
 MLP = MLPBackpropClassifier((20,), max_iter=5, learning_rate_init=0.01, random_state=0)
 REGRESSOR = MLPBackpropRegressor(hidden_layer_sizes=(20,), max_iter=5, learning_rate_init=0.01, random_state=0)
-CONVNET = ConvNetClassifier(
-    4, kernel_size=3, hidden_layer_sizes=10, max_iter=3, batch_size=50, learning_rate_init=0.01, random_state=0
-)
+SETTINGS = {"max_iter": 3, "batch_size": 50, "learning_rate_init": 0.01, "random_state": 0}
+CONVNET = ConvNetClassifier(4, kernel_size=3, hidden_layer_sizes=10, **SETTINGS)
+CONVNET_REGRESSOR = ConvNetRegressor(4, kernel_size=3, hidden_layer_sizes=10, **SETTINGS)
 CLASSIFIERS = pytest.mark.parametrize("estimator", [MLP, CONVNET], ids=lambda e: type(e).__name__)
-EVERY = pytest.mark.parametrize("estimator", [MLP, REGRESSOR, CONVNET], ids=lambda e: type(e).__name__)
+EVERY = pytest.mark.parametrize(
+    "estimator", [MLP, REGRESSOR, CONVNET, CONVNET_REGRESSOR], ids=lambda e: type(e).__name__
+)
 
 
 def data_for(estimator):
-    return (X_DIABETES, Y_DIABETES) if isinstance(estimator, MLPBackpropRegressor) else (X_DIGITS, Y_DIGITS)
+    return (X_DIABETES, Y_DIABETES) if is_regressor(estimator) else (X_DIGITS, Y_DIGITS)
 
 
 def fitted(estimator, X=None, y=None):
@@ -89,6 +91,7 @@ def fitted(estimator, X=None, y=None):
             learning_rate_init=0.3,
             max_iter=50,
         ),
+        ConvNetRegressor(4, kernel_size=3, hidden_layer_sizes=20, learning_rate_init=0.01, max_iter=50),
     ]
 )
 def test_scikit_learns_checks(estimator, check):
@@ -101,7 +104,7 @@ def test_pipeline_and_grid_search(estimator):
     X, y = data_for(estimator)
     name = type(estimator).__name__.lower()
     units = {f"{name}__hidden_layer_sizes": [(5,), (20, 10)]}
-    widths = {f"{name}__filters": [2, (3, 4)]} if isinstance(estimator, ConvNetClassifier) else {}
+    widths = {f"{name}__filters": [2, (3, 4)]} if hasattr(estimator, "filters") else {}
     search = GridSearchCV(make_pipeline(MinMaxScaler(), clone(estimator)), units | widths, cv=2)
     search.fit(X, y)
     assert search.cv_results_["mean_test_score"].size == 2 ** (1 + len(widths))

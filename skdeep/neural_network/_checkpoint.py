@@ -47,11 +47,14 @@ class Checkpoint:
 
     Examples
     --------
-    >>> import joblib, tempfile
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import joblib
     >>> from sklearn.datasets import load_digits
     >>> from skdeep import Checkpoint, ConvNetClassifier
     >>> X, y = load_digits(return_X_y=True)
-    >>> path = tempfile.mkdtemp() + "/net.joblib"
+    >>> folder = TemporaryDirectory()
+    >>> path = Path(folder.name) / "net.joblib"
     >>> net = ConvNetClassifier(8, kernel_size=3, max_iter=3, random_state=0)
     >>> net = net.set_callbacks(Checkpoint(path)).fit(X / 16, y)
     >>> saved = joblib.load(path)
@@ -59,6 +62,7 @@ class Checkpoint:
     True
     >>> len(saved.set_params(warm_start=True, max_iter=2).fit(X / 16, y).loss_curve_)
     5
+    >>> folder.cleanup()
     """
 
     path: str | os.PathLike
@@ -71,7 +75,7 @@ class Checkpoint:
             raise ValueError(f"every must be an integer of at least 1, got {self.every!r}.")
 
     def setup(self, estimator, context):
-        """Save the estimator as it is, but to no avail: what would stop that later stops the fit before it begins.
+        """Save the estimator as it is and throw that away: what would fail later stops the fit before it begins.
 
         Raises
         ------
