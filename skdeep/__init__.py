@@ -8,6 +8,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOME = {
+    "Checkpoint": "skdeep.neural_network",
     "ConvNetClassifier": "skdeep.neural_network",
     "ConvNetRegressor": "skdeep.neural_network",
     "KernelRidgeDual": "skdeep.kernel_ridge",

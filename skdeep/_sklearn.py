@@ -1,12 +1,19 @@
 """The one shim over scikit-learn's semi-private names, and what `fit` means for every estimator here."""
 
+import copy
 import functools
 from numbers import Number
 
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_params
+from sklearn.utils._param_validation import (
+    Interval,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+    validate_params,
+)
 from sklearn.utils._plotting import _validate_style_kwargs as style_kwargs
 from sklearn.utils.metaestimators import _BaseComposition as Composition
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
@@ -21,9 +28,11 @@ __all__ = [
     "fitting",
     "float_dtypes",
     "is_first_partial_fit",
+    "outside_of_fit",
     "refuse_dates_and_masks",
     "sample_weights",
     "style_kwargs",
+    "validate_parameter_constraints",
     "validate_params",
 ]
 
@@ -74,3 +83,11 @@ def fitting(fit):
             raise
 
     return all_or_nothing
+
+
+def outside_of_fit(estimator):
+    """A copy of an estimator that a callback was given, without callbacks and without its place in the running fit."""
+    copied = copy.copy(estimator)
+    for name in ("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"):
+        vars(copied).pop(name, None)
+    return copied

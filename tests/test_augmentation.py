@@ -642,5 +642,5 @@ def test_estimators_name_what_is_wrong(augment, message):
 
 
 def test_lbfgs_needs_the_same_images_each_time():
-    with pytest.raises(ValueError, match="augment needs a solver"):
+    with pytest.raises(ValueError, match=r"augment=.*take a solver of"):
         net({"shift": 1}, solver="lbfgs").fit(*DIGITS)

@@ -12,7 +12,8 @@ PAGES = [page for page in sorted(DOC.rglob("*.rst")) if BLOCK.search(page.read_t
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_code_blocks_run(page, capsys):
+def test_code_blocks_run(page, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # for the files that they write
     namespace = {}
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         exec(compile(textwrap.dedent(block[1]), page, "exec"), namespace)

@@ -237,6 +237,15 @@ def test_warm_start_goes_on_with_the_moments(rng):
         assert in_two.n_iter_ == 3
 
 
+def test_warm_start_draws_what_scikit_learn_draws():
+    # Without a momentum there is nothing that scikit-learn forgets. Each fit draws anew.
+    X, y = table("breast cancer")
+    settings = {"solver": "sgd", "momentum": 0.0, "max_iter": 3, "random_state": 7}
+    ours, theirs = (each((20,), warm_start=True, **settings).fit(X, y).fit(X, y) for each in PAIRS[0])
+    for mine, other in zip(ours.coefs_, theirs.coefs_, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-6, atol=1e-9)
+
+
 # --------------------------------------------------------------------------------- inputs and targets
 
 

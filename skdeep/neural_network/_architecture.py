@@ -2,7 +2,7 @@
 
 from numbers import Integral, Real
 
-from skdeep._sklearn import Interval, StrOptions
+from skdeep._sklearn import Interval, StrOptions, validate_parameter_constraints
 from skdeep.networks.layers import (
     AvgPool2D,
     BatchNorm,
@@ -18,23 +18,26 @@ from skdeep.networks.windows import pair
 from skdeep.neural_network._base import for_each_layer, layer_sizes
 
 _COUNT = Interval(Integral, 1, None, closed="left")
-_PER_LAYER = ["array-like", _COUNT]
+_PAIR = ["array-like", _COUNT]
 
-CONSTRAINTS = {
-    "filters": _PER_LAYER,
-    "kernel_size": _PER_LAYER,
-    "stride": _PER_LAYER,
+# What one convolution may have; of a list, each has its own.
+_EACH = {
+    "kernel_size": _PAIR,
+    "stride": _PAIR,
     "padding": ["array-like", StrOptions({"same", "valid"}), Interval(Integral, 0, None, closed="left")],
-    "dilation": _PER_LAYER,
-    "groups": _PER_LAYER,
-    "pool": [StrOptions({"max", "avg"}), None, list],
-    "pool_size": _PER_LAYER,
-    "pool_stride": [*_PER_LAYER, None],
+    "dilation": _PAIR,
+    "groups": [_COUNT],
+    "pool": [StrOptions({"max", "avg"}), None],
+    "pool_size": _PAIR,
+    "pool_stride": [*_PAIR, None],
+    "conv_batch_norm": ["boolean"],
+    "conv_dropout": [Interval(Real, 0, 1, closed="left")],
+    "residual": ["boolean"],
+    "locally_connected": ["boolean"],
+}
+CONSTRAINTS = {name: each if "array-like" in each else [*each, list] for name, each in _EACH.items()} | {
+    "filters": _PAIR,
     "global_pool": [StrOptions({"max", "avg"}), None],
-    "conv_batch_norm": ["boolean", list],
-    "conv_dropout": [Interval(Real, 0, 1, closed="left"), list],
-    "residual": ["boolean", list],
-    "locally_connected": ["boolean", list],
     "layers": [list, None],
     "image_shape": ["array-like", None],
     "data_format": [StrOptions({"NHWC", "NCHW"})],
@@ -47,7 +50,7 @@ def hidden_layers(net, shape):
     layers, all_filters = [], layer_sizes(net.filters, "filters")
     sizes = layer_sizes(net.hidden_layer_sizes, "hidden_layer_sizes")
     n = len(all_filters)
-    activations = for_each_layer(net.activation, n + len(sizes), "activation")
+    activations = for_each_layer(net.activation, n + len(sizes), "activation", "convolutions and hidden layers")
     for i, (filters, activation) in enumerate(zip(all_filters, activations[:n], strict=True)):
         for layer in _stage(net, i, n, filters, activation, shape):
             layers.append(layer)
@@ -72,7 +75,7 @@ def dense_layers(sizes, activations, rates, batch_norm):
 
 def _stage(net, i, n, filters, activation, shape):
     """Convolution i of n, or its residual block, and what follows: pool and dropout."""
-    own = lambda name: _for_layer(getattr(net, name), i, n, name)
+    own = lambda name: _for_layer(net, name, i, n)
     size, normalised = _clipped(own("kernel_size"), "kernel_size", shape), own("conv_batch_norm")
     kind = LocallyConnected2D if own("locally_connected") else Conv2D
     settings = dict(stride=own("stride"), padding=own("padding"))
@@ -102,12 +105,14 @@ def _normalised(layer, wanted):
     return [layer.set_params(activation="identity"), following]
 
 
-def _for_layer(value, i, n, name):
-    """The value for convolution i of n: of a list its own, else the one for all."""
+def _for_layer(net, name, i, n):
+    """A parameter's value for convolution i of n: of a list its own, else the one for all."""
+    value = getattr(net, name)
     if not isinstance(value, list):
         return value
     if len(value) != n:
         raise ValueError(f"{name}={value!r} must be one value, or a list of one for each of the {n} convolutions.")
+    validate_parameter_constraints({name: _EACH[name]}, {name: value[i]}, caller_name=type(net).__name__)
     return value[i]
 
 

@@ -52,12 +52,12 @@ def layer_sizes(value, name):
     return [int(size) for size in sizes]
 
 
-def for_each_layer(value, n, name):
+def for_each_layer(value, n, name, layers="hidden layers"):
     """A list of n values from one for all layers or a sequence of one for each."""
     if isinstance(value, str) or np.ndim(value) == 0:
         return [value] * n
     if len(value) != n:
-        raise ValueError(f"{name}={value!r} must be one value, or one for each of the {n} hidden layers.")
+        raise ValueError(f"{name}={value!r} must be one value, or one for each of the {n} {layers}.")
     return list(value)
 
 
@@ -154,7 +154,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         goes_on = hasattr(self, "theta_") and (self.warm_start or incremental)
-        X, y, shape = self._validate(X, y, reset=not goes_on)
+        X, y, shape = self._validate(X, y, self._network.input_shape if goes_on else None)
         if goes_on:
             known = self._outputs.binarizer
         outputs, y = self._outputs_for(y, known)
@@ -170,7 +170,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             theta, statistics = self._continued(network, X.dtype)
         else:
             theta, statistics = network.initialise(self._initialisers(network), rng, X.dtype), None
-        data, validation = self._split(X, y, sample_weight, held_out, outputs, rng)
+        history, rng = self._history_to_go_on(goes_on, incremental, rng)
+        data, validation = self._split(X, y, sample_weight, held_out, outputs, shape, rng)
         run = Run(
             network,
             theta,
@@ -178,7 +179,9 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             statistics=statistics,
             clipping=self.clip_norm is not None,
         )
-        history = self._history_to_go_on(run, goes_on, incremental)
+        if goes_on and self._optimizer.solver == self.solver:
+            state = self._optimizer
+            run.first[...], run.second[...], run.n_updates = state.first, state.second, state.n_updates
         learned = partial(self._learned, network, run, outputs, history, validation is not None)
         plan = self._plan(network, outputs, rng, 1 if incremental else self.max_iter)
         tasks = _Tasks(self, X, y, sample_weight, learned, plan.max_iter)
@@ -188,25 +191,25 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
 
     # -------------------------------------------------------------------------------------- data
 
-    def _validate(self, X, y, *, reset):
-        """Arrays from the user's data, and the shape of one sample."""
+    def _validate(self, X, y, shape):
+        """Arrays from the user's data, and the shape of one sample; `shape` is that of those before, None if first."""
         checks = self._x_checks | self._y_checks
         if checks.get("y_numeric"):
             refuse_dates_and_masks(y, "y")
-        X, y = validate_data(self, X, y, dtype=float_dtypes(X), order="C", reset=reset, **checks)
+        X, y = validate_data(self, X, y, dtype=float_dtypes(X), order="C", reset=shape is None, **checks)
         return X.tocsr() if sparse.issparse(X) else X, y, (X.shape[1],)
 
     def _rows(self, X):
         X = validate_data(self, X, dtype=float_dtypes(X), order="C", reset=False, **self._x_checks)
         return X.tocsr() if sparse.issparse(X) else X
 
-    def _split(self, X, y, sample_weight, held_out, outputs, rng):
+    def _split(self, X, y, sample_weight, held_out, outputs, shape, rng):
         """What to train on, and what to validate on if anything."""
         X, y, weights = _present(X, y, sample_weights(sample_weight, X))
         if self.solver == "lbfgs":
             return self._data(X, y, weights, outputs), None
         if any(part is not None for part in held_out):
-            return self._data(X, y, weights, outputs), self._given_validation(*held_out, X.dtype, outputs)
+            return self._data(X, y, weights, outputs), self._given_validation(*held_out, X.dtype, outputs, shape)
         if not self.early_stopping:
             return self._data(X, y, weights, outputs), None
         train, test = train_test_split(
@@ -220,12 +223,12 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         part = lambda rows: (X[rows], y[rows], None if weights is None else weights[rows], outputs)
         return self._data(*part(train)), self._validation(*part(test))
 
-    def _given_validation(self, X, y, weights, dtype, outputs):
+    def _given_validation(self, X, y, weights, dtype, outputs, shape):
         """The user's own validation data, which must be of the kind of the training data."""
         if X is None or y is None:
             raise ValueError("X_val needs y_val, and y_val and sample_weight_val need X_val.")
         try:
-            X, y, _ = self._validate(X, y, reset=False)
+            X, y, _ = self._validate(X, y, shape)
             given, y = self._outputs_for(y, outputs.binarizer)
             if given.n_outputs != outputs.n_outputs:
                 raise ValueError(f"y has {given.n_outputs} outputs, that of the training data has {outputs.n_outputs}.")
@@ -286,16 +289,17 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
                     ConvergenceWarning,
                     stacklevel=5,
                 )
+        history.end()
         tasks.end()
 
     def _check_smooth(self, network, plan):
-        reasons = [f"the layer {type(bound.layer).__name__}" for bound in network.bound if _is_noisy(bound.layer)]
+        reasons = [repr(bound.layer) for bound in network.bound if _is_noisy(bound.layer)]
         reasons += [f"l1={self.l1!r}"] if self.l1 else []
-        reasons += ["augment"] if plan.augmentation is not None else []
+        reasons += [f"augment={self.augment!r}"] if plan.augmentation is not None else []
         if reasons:
             raise ValueError(
-                f'solver="lbfgs" minimises a smooth function of all samples: {reasons[0]} needs a solver of '
-                f"{sorted(STOCHASTIC)}."
+                f'solver="lbfgs" minimises a smooth function of all samples, and with {reasons[0]} there is none: do '
+                f"without it, or take a solver of {sorted(STOCHASTIC)}."
             )
 
     def _plan(self, network, outputs, rng, max_iter):
@@ -360,16 +364,20 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             )
         return self.theta_.astype(dtype), self._statistics.astype(dtype)
 
-    def _history_to_go_on(self, run, goes_on, incremental):
-        """The history, and in the run the optimiser's memory, of the last fit if there was one."""
-        if not goes_on:
-            return History(self.learning_rate_init)
-        history, state = copy.deepcopy(self._history), self._optimizer
-        if state.solver == self.solver:
-            run.first[...], run.second[...], run.n_updates = state.first, state.second, state.n_updates
-        if state.solver != self.solver or not incremental:
+    def _history_to_go_on(self, goes_on, incremental, rng):
+        """The history of the last fit if there was one, and the random numbers for all draws from here on."""
+        history = copy.deepcopy(self._history) if goes_on else History(self.learning_rate_init)
+        stopped = history.start is not None and not incremental
+        decays = self.solver == "sgd" and self.learning_rate != "constant"
+        if goes_on and not (self._optimizer.solver == self.solver and (incremental or (stopped and decays))):
             history.learning_rate = self.learning_rate_init
-        return history
+        if stopped:
+            return history, history.go_on()
+        if incremental:
+            history.end()
+        else:
+            history.begin(rng)
+        return history, rng
 
     def _learned(self, network, run, outputs, history, validated, copied=True):
         """The learned attributes: copies while the run goes on, its own arrays when it has ended."""

@@ -84,7 +84,8 @@ verbose : bool, default=False
     Whether to print the loss of each epoch.
 warm_start : bool, default=False
     Whether `fit` goes on from the last fit: from its weights and, where the solver is the same, from its
-    velocities or moments, which scikit-learn forgets.
+    velocities or moments, which scikit-learn forgets. A network that a `Checkpoint` has saved within a fit goes on
+    with that fit as if it had not been stopped.
 momentum : float, default=0.9
     Of "sgd", in [0, 1].
 nesterovs_momentum : bool, default=True

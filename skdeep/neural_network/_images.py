@@ -4,6 +4,9 @@ import math
 from numbers import Integral
 
 import numpy as np
+from scipy import sparse
+
+from skdeep._sklearn import refuse_dates_and_masks
 
 
 def as_rows(X, data_format, asked):
@@ -26,14 +29,16 @@ def as_rows(X, data_format, asked):
     Raises
     ------
     ValueError
-        If X has too many dimensions, or looks like the other format.
+        If X is no array of images, has too many dimensions or masked elements, or looks like the other format.
     """
-    X = np.asarray(X) if isinstance(X, list | tuple) else X
+    if isinstance(X, list | tuple) or (getattr(X, "ndim", 0) == 1 and X.dtype == object):
+        X = _stacked(list(X))
     n_dimensions = getattr(X, "ndim", 2)
-    if n_dimensions < 3:
+    if n_dimensions < 3 or sparse.issparse(X):
         return X, None
     if n_dimensions > 4:
         raise ValueError(f"Expected images in at most 4 dimensions ({data_format}), got an array of shape {X.shape}.")
+    refuse_dates_and_masks(X, "X")
     X = np.asarray(X)
     rows = X.reshape(len(X), math.prod(X.shape[1:]))
     if n_dimensions == 3:
@@ -51,6 +56,16 @@ def as_rows(X, data_format, asked):
             "or image_shape if it is."
         )
     return rows, image_shape_of(X.shape[1:], data_format)
+
+
+def _stacked(images):
+    """One array from a list, of images or of anything nested."""
+    try:
+        return np.asarray(images)
+    except ValueError as error:
+        raise ValueError(
+            f"X makes no array: {error} Images must have one shape: resize, crop or pad those that have another."
+        ) from error
 
 
 def image_shape_of(sizes, data_format):
@@ -83,7 +98,9 @@ def image_shape(n_features, asked, told, data_format):
             raise ValueError(f"image_shape must be two or three positive integers, got {asked!r}.")
         shape = image_shape_of(asked, data_format)
         if math.prod(shape) != n_features:
-            raise ValueError(f"image_shape={asked!r} does not fit X of {n_features} features.")
+            raise ValueError(
+                f"image_shape={asked!r} does not fit X of {n_features} features: it has {math.prod(shape)} numbers."
+            )
         if told is not None and told != shape:
             raise ValueError(f"image_shape={asked!r} does not fit images of (height, width, channels) {told}.")
         return shape

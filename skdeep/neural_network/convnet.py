@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._sklearn import Composition, Interval, StrOptions
@@ -39,7 +39,7 @@ class _ConvNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwork,
         -------
         params : dict
         """
-        return self._get_params("layers", deep=deep and self.layers is not None)
+        return self._get_params("layers", deep) if self._has_names() else super().get_params(deep)
 
     def set_params(self, **params):
         """Set parameters, those of named layers as in ``set_params(conv1__filters=32)``.
@@ -52,50 +52,66 @@ class _ConvNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwork,
         -------
         self : object
         """
-        self._set_params("layers", **params)
-        return self
+        self.layers = params.pop("layers", self.layers)
+        return self._set_params("layers", **params) if self._has_names() else super().set_params(**params)
+
+    def _has_names(self):
+        """Whether `layers` are (name, layer) pairs."""
+        pairs = self.layers if isinstance(self.layers, list) else []
+        is_named = lambda pair: isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)
+        return bool(pairs) and all(map(is_named, pairs))
 
     # -------------------------------------------------------------------------------------- images
 
-    def _validate(self, X, y, *, reset):
-        X, told = as_rows(X, self.data_format, self.image_shape)
-        X, y, _ = super()._validate(X, y, reset=reset)
-        return X, y, image_shape(X.shape[1], self.image_shape, told, self.data_format)
+    def _validate(self, X, y, shape):
+        X, told = self._as_rows(X, shape)
+        X, y, _ = super()._validate(X, y, shape)
+        return X, y, image_shape(X.shape[1], self.image_shape, told or shape, self.data_format)
 
     def _rows(self, X):
-        X, told = as_rows(X, self.data_format, self.image_shape)
-        if told is not None and told != self.image_shape_in_:
-            raise ValueError(
-                f"X has images of (height, width, channels) {told}, but {type(self).__name__} was fitted on "
-                f"{self.image_shape_in_}."
-            )
+        X, _ = self._as_rows(X, self.image_shape_in_)
         return super()._rows(X)
 
+    def _as_rows(self, X, shape):
+        """A row for each image, and the shape that X tells, which is `shape` unless that is None."""
+        X, told = as_rows(X, self.data_format, self.image_shape)
+        if shape is not None and told not in (shape, None):
+            raise ValueError(
+                f"X has images of (height, width, channels) {told}, but {type(self).__name__} was fitted on {shape}."
+            )
+        return X, told
+
     def _learned(self, network, *args, **kwargs):
-        return super()._learned(network, *args, **kwargs) | {"image_shape_in_": network.input_shape}
+        names = self._hidden_names(network.layers[:-1])
+        return super()._learned(network, *args, **kwargs) | {"image_shape_in_": network.input_shape, "_names": names}
 
     # -------------------------------------------------------------------------------------- layers
 
     def _hidden_layers(self, shape):
         if self.layers is None:
             return hidden_layers(self, shape)
-        names, layers = self._named_layers()
-        if not all(isinstance(layer, Layer) for layer in layers):
-            raise TypeError(f"layers must be objects of skdeep.networks or (name, layer) pairs, got {self.layers!r}.")
-        self._validate_names([*names, "output"])
-        return layers
+        layers = [layer for _, layer in self.layers] if self._has_names() else self.layers
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise TypeError(
+                    "layers must be objects of skdeep.networks such as Dense(10), or all of them pairs of a name and "
+                    f"such an object, got {layer!r}."
+                )
+        try:
+            self._validate_names([*self._hidden_names(layers), "output"])
+        except ValueError as error:
+            raise ValueError(
+                f"Names of layers must be unique, neither parameters of {type(self).__name__} nor "
+                f'"output", and without "__": {error}.'
+            ) from error
+        return [clone(layer) for layer in layers]
 
-    def _named_layers(self):
-        """Names and objects of the parameter `layers`."""
-        if any(isinstance(layer, tuple) for layer in self.layers):
-            pairs = [layer if isinstance(layer, tuple) and len(layer) == 2 else (None, layer) for layer in self.layers]
-            return [str(name) for name, _ in pairs], [layer for _, layer in pairs]
-        return layer_names(self.layers), self.layers
+    def _hidden_names(self, layers):
+        """The user's names of the hidden layers, or automatic ones."""
+        return [name for name, _ in self.layers] if self._has_names() else layer_names(layers)
 
     def _layer_names(self):
-        if self.layers is not None and len(self.layers) == len(self._network.layers) - 1:
-            return [*self._named_layers()[0], "output"]
-        return super()._layer_names()
+        return [*self._names, "output"]
 
     @property
     def layers_(self):
@@ -113,6 +129,11 @@ class _ConvNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwork,
             return names.index(layer)
         raise ValueError(f"layer must be the name or the place of one of the layers {names}, got {layer!r}.")
 
+    def _up_to(self, layer):
+        """The network that ends with a layer."""
+        position = self._position(layer)
+        return self._network.up_to(position + 1)
+
     def weights_of(self, layer):
         """The weights of a layer, a view of `theta_`.
 
@@ -126,7 +147,8 @@ class _ConvNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwork,
         weights : array or None
             Of a convolution (height, width, inputs / groups, outputs); None for a layer that has none.
         """
-        weights = self._network.bound[self._network.ends[self._position(layer)]].weights
+        position = self._position(layer)
+        weights = self._network.bound[self._network.ends[position]].weights
         return None if weights is None else weights.view(self.theta_)
 
     @property
@@ -149,7 +171,7 @@ class _ConvNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwork,
         activations : array of shape (n_samples, n_units)
             Maps are flattened in the order height, width, channel.
         """
-        return self._activations(self._network.up_to(self._position(layer) + 1), X)
+        return self._activations(self._up_to(layer), X)
 
     def feature_maps(self, X, layer):
         """Activations of a hidden layer of maps, as images.
@@ -169,7 +191,7 @@ class _ConvNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwork,
         ValueError
             If the layer has units instead of maps.
         """
-        network = self._network.up_to(self._position(layer) + 1)
+        network = self._up_to(layer)
         if len(network.output_shape) != 3:
             with_maps = [
                 name

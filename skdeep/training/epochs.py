@@ -1,5 +1,6 @@
 """The loop over epochs: losses, validation, learning rates, and when to stop."""
 
+import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,6 +42,12 @@ class History:
         Before the schedule.
     n_iter : int
         Epochs of the last training.
+    start : numpy.random.RandomState or None
+        Of a training that has not ended: as it was before the training's draws.
+    n_before : int
+        The epochs of that training which others have done, if it goes on.
+    best : (array, array) or None
+        While it may stop early: parameters and running statistics of the epoch whose score is the best.
     """
 
     learning_rate: float
@@ -55,6 +62,22 @@ class History:
     no_improvement_count: int = 0
     n_samples_seen: int = 0
     n_iter: int = 0
+    start: np.random.RandomState | None = None
+    n_before: int = 0
+    best: tuple | None = None
+
+    def begin(self, rng):
+        """Begin a training whose draws are `rng`'s."""
+        self.start, self.n_before, self.best = copy.deepcopy(rng), 0, None
+
+    def go_on(self):
+        """Go on with a training that has not ended: its random numbers, as they were before its draws."""
+        self.n_before += self.n_iter
+        return copy.deepcopy(self.start)
+
+    def end(self):
+        """End a training: what only one that goes on needs is forgotten."""
+        self.start, self.n_before, self.best = None, 0, None
 
 
 @dataclass(frozen=True)
@@ -129,7 +152,7 @@ def train(run, data, plan, history, rng, begin_epoch, validation=None, learned=N
     data : Data
     plan : Plan
     history : History
-        Continued.
+        Continued. The epochs that a training has behind it count in the schedule, and draw their orders of samples.
     rng : numpy.random.RandomState
     begin_epoch : callable
         Called before each epoch; what it returns is called after it, and a true value stops the training.
@@ -155,13 +178,17 @@ def train(run, data, plan, history, rng, begin_epoch, validation=None, learned=N
     order = np.arange(n_samples)
     held_out = validation and _HeldOut(validation, run, plan.loss, hyper, learned)
     stops_early = validation is not None and plan.stop_early
-    best = _snapshot(run) if stops_early and history.best_score > -np.inf else None
+    if stops_early and history.best is None and history.best_score > -np.inf:
+        history.best = _snapshot(run)
+    for _ in range(history.n_before if plan.shuffle else 0):
+        order = shuffle(order, random_state=rng)
     converged, history.n_iter = False, 0
-    for epoch in range(plan.max_iter):
+    n_epochs = history.n_before + plan.max_iter
+    for epoch in range(history.n_before, n_epochs):
         end_epoch = begin_epoch()
         if plan.shuffle:
             order = shuffle(order, random_state=rng)
-        rates = factors(plan.schedule, epoch * n_steps, n_steps, plan.max_iter * n_steps)
+        rates = factors(plan.schedule, epoch * n_steps, n_steps, n_epochs * n_steps)
         rates *= history.learning_rate / plan.optimiser.learning_rate
         steps = _pass(run, data, plan, order, hyper, rates, epoch=len(history.loss_curve))
         loss = float(steps.losses @ steps.weights / steps.weights.sum())
@@ -175,30 +202,20 @@ def train(run, data, plan, history, rng, begin_epoch, validation=None, learned=N
         improved = _judge(plan, history, held_out)
         if validation is not None:
             say(f"Validation score: {history.validation_scores[-1]:f}")
-        if not finite and not (plan.restore_best and best is not None):
+        if not finite and not (plan.restore_best and history.best is not None):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
                 f"preprocessed. Training diverged in epoch {epoch + 1}, where the loss was {loss}: lower "
                 "learning_rate_init or scale X, for example with StandardScaler."
             )
         if improved and stops_early:
-            best = _snapshot(run)
+            history.best = _snapshot(run)
         if plan.mode == "invscaling":
             history.learning_rate = plan.optimiser.learning_rate / (history.n_samples_seen + 1) ** plan.power_t
-        stop = end_epoch()
-        if stop or not finite:
+        idle = finite and _is_idle(plan, history, "Validation score" if stops_early else "Training loss", say)
+        if end_epoch() or idle or not finite:
             converged = True
             break
-        if history.no_improvement_count > plan.patience:
-            what = "Validation score" if stops_early else "Training loss"
-            reason = f"{what} did not improve more than tol={plan.tol:f} for {plan.patience} consecutive epochs."
-            if plan.mode != "adaptive" or history.learning_rate <= SMALLEST_RATE:
-                say(f"{reason} Stopping.")
-                converged = True
-                break
-            history.learning_rate /= 5
-            history.no_improvement_count = 0
-            say(f"{reason} Setting learning rate to {history.learning_rate:f}")
     if not finite:
         warnings.warn(
             f"Training diverged in epoch {epoch + 1}; the weights of epoch {history.best_epoch}, whose validation "
@@ -207,7 +224,7 @@ def train(run, data, plan, history, rng, begin_epoch, validation=None, learned=N
             stacklevel=2,
         )
     if stops_early and plan.restore_best:
-        run.theta[...], run.statistics[...] = best or _snapshot(run)
+        run.theta[...], run.statistics[...] = history.best or _snapshot(run)
     return converged
 
 
@@ -262,6 +279,20 @@ def _judge(plan, history, held_out):
     if best:
         history.best_epoch = len(history.loss_curve)
     return best
+
+
+def _is_idle(plan, history, what, say):
+    """Whether there was no progress for too long, for which the mode "adaptive" lowers the learning rate first."""
+    if history.no_improvement_count <= plan.patience:
+        return False
+    reason = f"{what} did not improve more than tol={plan.tol:f} for {plan.patience} consecutive epochs."
+    if plan.mode != "adaptive" or history.learning_rate <= SMALLEST_RATE:
+        say(f"{reason} Stopping.")
+        return True
+    history.learning_rate /= 5
+    history.no_improvement_count = 0
+    say(f"{reason} Setting learning rate to {history.learning_rate:f}")
+    return False
 
 
 def _snapshot(run):
