@@ -1,0 +1,99 @@
+"""Convolutional networks on Fashion-MNIST: test accuracy, parameters and seconds of a fit, against four goals.
+
+Run `python -m tests.benchmarks.bench_fashion PATH` on a quiet machine; PATH is an .npz with X_train (60 000 images of
+28 x 28), y_train, X_test (10 000) and y_test of Xiao, Rasul & Vollgraf (2017). `--only small large` fits these alone.
+Compilation, in a fit on 256 images, is not counted.
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+
+from skdeep import ConvNetClassifier
+
+COMMON = {
+    "kernel_size": 3,
+    "conv_batch_norm": True,
+    "solver": "adamw",
+    "lr_schedule": "one_cycle",
+    "learning_rate_init": 0.005,
+    "alpha": 0.0,
+    "weight_decay": 0.05,
+    "label_smoothing": 0.1,
+    "n_iter_no_change": np.inf,  # the schedule is to run to its end
+    "tol": 0.0,
+    "random_state": 0,
+}
+# Goals: test accuracy of at least, parameters below (None: any), seconds of a fit at most (None: any).
+GOALS = {
+    "small": (0.925, 100_000, None),
+    "fast": (0.90, None, 20),
+    "augmented": (0.94, 300_000, None),
+    "large": (0.935, None, None),
+}
+SETTINGS = {
+    "small": {
+        "filters": (24, 48, 96),
+        "pool": ["max", "max", None],
+        "global_pool": "avg",
+        "hidden_layer_sizes": (),
+        "max_iter": 15,
+    },
+    "fast": {"filters": (8, 16), "kernel_size": 5, "hidden_layer_sizes": (64,), "max_iter": 4},
+    "augmented": {
+        "filters": (32, 64, 96, 128),
+        "pool": ["max", "max", None, None],
+        "global_pool": "avg",
+        "hidden_layer_sizes": (),
+        "augment": {"shift": 2, "flip": "horizontal"},
+        "max_iter": 30,
+    },
+    "large": {
+        "filters": (32, 64, 128),
+        "pool": ["max", "max", None],
+        "hidden_layer_sizes": (144,),
+        "batch_norm": True,
+        "dropout": 0.5,
+        "max_iter": 15,
+    },
+}
+
+
+def load(path):
+    """Images for training and test, float32 with the background zero, and their labels."""
+    with np.load(path) as arrays:
+        X, X_test = (arrays[name].astype(np.float32) / 255 for name in ("X_train", "X_test"))
+        return X, arrays["y_train"], X_test, arrays["y_test"]
+
+
+def bench(name, X, y, X_test, y_test):
+    """Fit with the settings of this name, and print a row of the table."""
+    net = ConvNetClassifier(**COMMON | SETTINGS[name])
+    n_epochs = net.max_iter
+    net.set_params(max_iter=1).fit(X[:256], y[:256])
+    start = time.perf_counter()
+    net.set_params(max_iter=n_epochs).fit(X, y)
+    took = time.perf_counter() - start
+    at_least, below, at_most = GOALS[name]
+    goal = f">= {at_least}" + (f", < {below} parameters" if below else "") + (f", <= {at_most} s" if at_most else "")
+    print(f"| {name} | {net.n_parameters_} | {n_epochs} | {took:.1f} | {net.score(X_test, y_test):.4f} | {goal} |",
+          flush=True)  # fmt: skip
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    arguments.add_argument("path", help="the .npz file")
+    arguments.add_argument("--only", nargs="+", choices=SETTINGS, default=list(SETTINGS), metavar="NAME")
+    arguments = arguments.parse_args()
+    warnings.simplefilter("ignore")
+    data = load(arguments.path)
+    print("| net | parameters | epochs | seconds | test accuracy | goal |")
+    print("|---" * 6 + "|")
+    for name in arguments.only:
+        bench(name, *data)
+
+
+if __name__ == "__main__":
+    main()
