@@ -2,7 +2,12 @@
 
 Run `python -m tests.benchmarks.bench_fashion PATH` on a quiet machine; PATH is an .npz with X_train (60 000 images of
 28 x 28), y_train, X_test (10 000) and y_test of Xiao, Rasul & Vollgraf (2017). `--only small large` fits these alone.
-Compilation, in a fit on 256 images, is not counted.
+Compilation, in a fit on 256 images, is not counted; "of processors" are the seconds of all threads together.
+
+The test images are for this bench alone: settings are chosen on 50 000 of the training images and judged on the other
+10 000. Seen there so far, with one thread: "fast", for 4 epochs, 0.9034; a net beside "small", with (16, 32, 64, 64)
+filters and a global mean, on 20 000 images for 8 epochs, 0.908. The settings of "small", "augmented" and "large" are
+candidates, for which no figures of validation are there yet.
 """
 
 import argparse
@@ -15,7 +20,8 @@ from skdeep import ConvNetClassifier
 
 COMMON = {
     "kernel_size": 3,
-    "conv_batch_norm": True,
+    "conv_batch_norm": [False, True, True],  # at 28 x 28 pixels it costs as much as the convolution
+    "batch_norm": True,
     "solver": "adamw",
     "lr_schedule": "one_cycle",
     "learning_rate_init": 0.005,
@@ -35,28 +41,37 @@ GOALS = {
 }
 SETTINGS = {
     "small": {
-        "filters": (24, 48, 96),
-        "pool": ["max", "max", None],
-        "global_pool": "avg",
-        "hidden_layer_sizes": (),
-        "max_iter": 15,
+        "filters": (16, 32, 80),
+        "hidden_layer_sizes": (72,),
+        "dropout": 0.3,
+        "max_iter": 12,
     },
-    "fast": {"filters": (8, 16), "kernel_size": 5, "hidden_layer_sizes": (64,), "max_iter": 4},
+    "fast": {  # LeNet-5
+        "kernel_size": 5,
+        "conv_batch_norm": False,
+        "batch_norm": False,
+        "learning_rate_init": 0.004,
+        "weight_decay": 0.01,
+        "label_smoothing": 0.0,
+        "max_iter": 6,
+    },
     "augmented": {
-        "filters": (32, 64, 96, 128),
-        "pool": ["max", "max", None, None],
-        "global_pool": "avg",
-        "hidden_layer_sizes": (),
+        "filters": (16, 32, 64, 128),
+        "pool": ["max", "max", None, "max"],
+        "conv_batch_norm": [False, True, True, True],
+        "hidden_layer_sizes": (128,),
+        "dropout": 0.2,
+        "label_smoothing": 0.05,
         "augment": {"shift": 2, "flip": "horizontal"},
-        "max_iter": 30,
+        "max_iter": 20,
     },
     "large": {
-        "filters": (32, 64, 128),
+        "filters": (16, 48, 96),
         "pool": ["max", "max", None],
-        "hidden_layer_sizes": (144,),
-        "batch_norm": True,
+        "conv_dropout": [0.0, 0.1, 0.2],
+        "hidden_layer_sizes": (200,),
         "dropout": 0.5,
-        "max_iter": 15,
+        "max_iter": 10,
     },
 }
 
@@ -73,13 +88,13 @@ def bench(name, X, y, X_test, y_test):
     net = ConvNetClassifier(**COMMON | SETTINGS[name])
     n_epochs = net.max_iter
     net.set_params(max_iter=1).fit(X[:256], y[:256])
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     net.set_params(max_iter=n_epochs).fit(X, y)
-    took = time.perf_counter() - start
+    took, took_cpu = time.perf_counter() - start, time.process_time() - start_cpu
     at_least, below, at_most = GOALS[name]
     goal = f">= {at_least}" + (f", < {below} parameters" if below else "") + (f", <= {at_most} s" if at_most else "")
-    print(f"| {name} | {net.n_parameters_} | {n_epochs} | {took:.1f} | {net.score(X_test, y_test):.4f} | {goal} |",
-          flush=True)  # fmt: skip
+    print(f"| {name} | {net.n_parameters_} | {n_epochs} | {took:.1f} | {took_cpu:.1f} "
+          f"| {net.score(X_test, y_test):.4f} | {goal} |", flush=True)  # fmt: skip
 
 
 def main():
@@ -89,8 +104,8 @@ def main():
     arguments = arguments.parse_args()
     warnings.simplefilter("ignore")
     data = load(arguments.path)
-    print("| net | parameters | epochs | seconds | test accuracy | goal |")
-    print("|---" * 6 + "|")
+    print("| net | parameters | epochs | seconds | of processors | test accuracy | goal |")
+    print("|---" * 7 + "|")
     for name in arguments.only:
         bench(name, *data)
 
