@@ -619,10 +619,9 @@ def test_each_epoch_has_its_own_changes():
 def test_mixup_makes_targets_of_several_classes():
     """A network that is sure of each image's class would lose much on mixtures: it learns to be unsure."""
     X, y = DIGITS
-    settings = {"max_iter": 150, "tol": 0.0, "learning_rate_init": 0.01}
+    settings = {"max_iter": 60, "tol": 0.0, "learning_rate_init": 0.01, "batch_size": 32}
     plain, mixed = (net(augment, **settings).fit(X, y) for augment in (None, {"mixup": 1.0}))
-    assert plain.score(X, y) == 1.0
-    assert mixed.score(X, y) > 0.9
+    assert min(plain.score(X, y), mixed.score(X, y)) > 0.95
     sure, unsure = (each.predict_proba(X).max(axis=1).mean() for each in (plain, mixed))
     assert sure > 0.99 > 0.95 > unsure
 

@@ -370,5 +370,5 @@ def test_lbfgs_is_limited(limit):
 
 @pytest.mark.parametrize("name", ["conv_dropout", "dropout", "conv_batch_norm", "batch_norm", "l1"])
 def test_lbfgs_needs_a_smooth_function(name):
-    with pytest.raises(ValueError, match=r"lbfgs.*minimises a smooth function.*needs a solver of"):
+    with pytest.raises(ValueError, match=r"lbfgs.*minimises a smooth function.*take a solver of"):
         fitted(CLASSIFIER, solver="lbfgs", residual=True, **{name: 0.5 if name.endswith(("dropout", "l1")) else True})

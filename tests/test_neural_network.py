@@ -72,7 +72,8 @@ def fitted(estimator, X=None, y=None):
         MLPBackpropClassifier(),
         MLPBackpropClassifier((10, 5), "tanh", solver="sgd", learning_rate_init=0.1, weight_init="xavier_normal"),
         MLPBackpropClassifier(hidden_layer_sizes=(), shuffle=False, weight_decay=1e-3, learning_rate_init=0.1),
-        MLPBackpropClassifier((20, 10), ["silu", "elu"], solver="lbfgs", alpha=0.1),
+        # Few iterations: later on, rounding decides where L-BFGS stops.
+        MLPBackpropClassifier((20, 10), ["silu", "elu"], solver="lbfgs", alpha=0.1, max_iter=20),
         MLPBackpropClassifier((20,), solver="adamw", clip_norm=1.0, label_smoothing=0.1, l1=1e-4),
         MLPBackpropClassifier((20,), "logistic", loss="squared_error", learning_rate_init=0.01),
         MLPBackpropRegressor(max_iter=100),

@@ -333,28 +333,32 @@ def test_matrix_product_of_any_shape(rows, order, dtype, rng):
 
 
 @compiled
-def _correlations(x: reals, pixels: integers, taps: integers, w: reals, n_taps: integer, narrow: out, wide: out):
+def _correlations(
+    x: reals, pixels: integers, taps: integers, w: reals, n_rows: integer, row: integer, n: integer, narrow: out,
+    wide: out,
+):  # fmt: skip
     width = lanes_of(x)
-    tile = correlation_tile(x, pixels, 1, taps, 2, n_taps, w, 3, PIXELS, NARROW)
+    tile = correlation_tile(x, pixels, 1, taps, 2, n_rows, row, n, w, 3, PIXELS, NARROW)
     store_tile(tile, narrow, 0, NARROW * width, width, NARROW)
-    tile = correlation_tile(x, pixels, 1, taps, 2, n_taps, w, 3, PIXELS, WIDE)
+    tile = correlation_tile(x, pixels, 1, taps, 2, n_rows, row, n, w, 3, PIXELS, WIDE)
     store_tile(tile, wide, 0, WIDE * width, width, WIDE)
 
 
 @DTYPES
-@pytest.mark.parametrize("n_taps", [0, 1, 9])
-def test_correlation_tile(n_taps, dtype, rng):
-    width = lanes(np.dtype(dtype))
+@pytest.mark.parametrize(("n_rows", "row", "n"), [(1, 0, 0), (1, 0, 1), (1, 0, 9), (0, 4, 3), (3, 4, 3), (2, 5, 5)])
+def test_correlation_tile(n_rows, row, n, dtype, rng):
+    width, n_taps = lanes(np.dtype(dtype)), max(n, n_rows * row)
     x = integers_like(rng, (40, width), dtype)
     pixels, taps = rng.integers(0, 20, PIXELS), rng.integers(0, 20, n_taps)
+    taken = [r * row + t for r in range(n_rows) for t in range(n)]
     for channels in (NARROW, WIDE):
         w = integers_like(rng, (n_taps, channels), dtype)
         narrow, wide = np.zeros((PIXELS, NARROW, width), dtype), np.zeros((PIXELS, WIDE, width), dtype)
         # The tile of the other width reads as many weights as are there for the wider of the two.
         flat = np.pad(w.ravel(), (3, (n_taps + 1) * WIDE))
         tables = np.pad(pixels * width, (1, 0)), np.pad(taps * width, (2, 1))
-        _correlations(x.ravel(), *tables, flat, n_taps, narrow.reshape(-1), wide.reshape(-1))
-        want = np.einsum("ptl,tq->pql", x[pixels[:, None] + taps], w)
+        _correlations(x.ravel(), *tables, flat, n_rows, row, n, narrow.reshape(-1), wide.reshape(-1))
+        want = np.einsum("ptl,tq->pql", x[pixels[:, None] + taps[taken]], w[taken])
         np.testing.assert_array_equal(narrow if channels == NARROW else wide, want)
 
 

@@ -123,7 +123,9 @@ class _Compiler:
         self._input()
         for i, bound in enumerate(layers):
             self._emit(i, bound)
-        self._rows_from(len(layers) - 1)
+        last = self._rows_from(len(layers) - 1)
+        if not self.training:  # where a loss leaves its gradient, whether or not somebody asks for it
+            self.ops[-1][p.DELTA_AT] = self._row_space(last.width)[0]
         phases = self._phases(clipping)
         return BlockProgram(
             np.array(self.ops, np.int64),

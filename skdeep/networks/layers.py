@@ -449,8 +449,9 @@ class Residual(Layer):
 
     def _validate_params(self):
         super()._validate_params()
-        if not all(isinstance(layer, Layer) for layer in self.layers):
-            raise TypeError(f"layers of Residual must be objects of skdeep.networks, got {self.layers!r}.")
+        for layer in self.layers:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"{self!r} must have objects of skdeep.networks as layers, got {layer!r}.")
 
     def output_shape(self, input_shape):
         self._needs_maps(input_shape)

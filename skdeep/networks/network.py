@@ -15,7 +15,6 @@ from skdeep.networks.layers import (
     Fork,
     GlobalAvgPool2D,
     Join,
-    Layer,
     LocallyConnected2D,
     Residual,
 )
@@ -95,9 +94,6 @@ class Network:
         if not isinstance(layer, Residual):
             return self._append(layer, shape, len(self.bound) - 1)
         layer._needs_maps(shape)
-        for inner in layer.layers:
-            if not isinstance(inner, Layer):
-                raise TypeError(f"{layer!r} must have objects of skdeep.networks as layers, got {inner!r}.")
         fork, inner_shape = len(self.bound), self._append(Fork(), shape, len(self.bound) - 1)
         for inner in layer.layers:
             inner_shape = self._bind(inner, inner_shape)
