@@ -458,6 +458,28 @@ def test_predictions_of_nothing():
     assert run.predict(np.zeros((0, 4))).shape == (0, 3)
 
 
+@SAME_BITS
+def test_loops_keep_within_their_memory(network, dtype, monkeypatch, rng):
+    """Training, prediction and validation write nothing beside the arrays that they are given."""
+    own, margin, fences = run.aligned_zeros, 512, []
+
+    def fenced(size, dtype):
+        numbers = own(size + 2 * margin, dtype)
+        fences.extend((numbers[:margin], numbers[margin + size :][:margin]))
+        for fence in fences[-2:]:
+            fence[...] = 7
+        return numbers[margin : margin + size]
+
+    monkeypatch.setattr(run, "aligned_zeros", fenced)
+    network = Network(*NETWORKS[network])
+    X, Y = rng.normal(size=(39, 30)).astype(dtype), rng.normal(size=(39, 3)).astype(dtype)
+    theta = network.initialise(xavier_uniform, np.random.RandomState(0), dtype)
+    hyper = hyperparameters(Adam(0.01), Objective(0.1))
+    Run(network, theta, 17).train(X, Y, np.arange(39), program.SQUARED_ERROR, hyper)
+    Run(network, theta, 17, training=False).evaluate(X, Y, program.SQUARED_ERROR, hyper)
+    assert all((fence == 7).all() for fence in fences)
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_steps_allocate_nothing(network, n_workers, monkeypatch):

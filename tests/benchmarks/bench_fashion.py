@@ -20,7 +20,7 @@ from skdeep import ConvNetClassifier
 
 COMMON = {
     "kernel_size": 3,
-    "conv_batch_norm": [False, True, True],  # at 28 x 28 pixels it costs as much as the convolution
+    "conv_batch_norm": [False, True, True],  # the first maps are the largest
     "batch_norm": True,
     "solver": "adamw",
     "lr_schedule": "one_cycle",
