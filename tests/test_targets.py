@@ -30,7 +30,7 @@ def run_tests(files, processor, bits, **env):
     assert target.VECTOR_REGISTERS == {32 if bits == 512 else 16}
     sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *{files}]))
     """
-    run_python(code, timeout=300, NUMBA_CPU_NAME=processor, **env)
+    run_python(code, timeout=900, NUMBA_CPU_NAME=processor, **env)
 
 
 def test_the_engine_in_narrow_vectors():
