@@ -258,7 +258,7 @@ def test_layers_that_do_not_fit(layers, shape, message):
         (Dropout(-0.1), "rate"),
         (Dropout(spatial="yes"), "spatial"),
         (Residual(Conv2D(2)), "layers"),
-        (Residual(["conv"]), r"layers of Residual.*\['conv'\]"),
+        (Residual(["conv"]), "Residual.*got 'conv'"),
         (Residual([Conv2D(2)], activation="softsign"), "activation"),
         (Dense(0), "units"),
         (Dense(-1), "units"),
