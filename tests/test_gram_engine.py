@@ -6,8 +6,7 @@ import pytest
 import sklearn
 
 from skdeep.engine import threads
-from skdeep.kernels import RBF, Constant, Linear, Polynomial
-from skdeep.kernels import sweep
+from skdeep.kernels import RBF, Constant, Linear, Polynomial, sweep
 from skdeep.kernels.gram import Gram
 from skdeep.kernels.sweep import DIRECT_FEATURES, Sweep
 from tests import _reference_kernels as reference
