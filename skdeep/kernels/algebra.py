@@ -178,8 +178,9 @@ class Kernel(BaseEstimator):
 
     def _structure(self):
         """What the kernel is, as nested tuples."""
-        parameters = self.get_params(deep=False)
-        return type(self), tuple((name, _frozen(parameters[name])) for name in sorted(parameters))
+        # Its attributes are its parameters. `get_params` inspects signatures, too slow where graphs hash kernels.
+        parameters = [(name, _frozen(value)) for name, value in vars(self).items() if not name.startswith("_")]
+        return type(self), tuple(sorted(parameters, key=operator.itemgetter(0)))
 
     def __eq__(self, other):
         return self._structure() == other._structure() if isinstance(other, Kernel) else NotImplemented
