@@ -199,6 +199,11 @@ def fading(X):
     return np.exp(-(X**2).sum(axis=1))
 
 
+def holds_functions(kernel):
+    """Whether the kernel is made of a `Custom` one, of which nothing is known."""
+    return any(isinstance(node, Custom) for node in (kernel, *kernel.get_params().values()))
+
+
 def numbers(low, high):
     # Of few digits: what fails is read more easily.
     return st.floats(low, high).map(lambda value: round(value, 3))
