@@ -45,7 +45,7 @@ def test_factor_refuses_a_negative_eigenvalue(at, block):
 def test_solve(n, targets, dtype, block):
     K, Y = positive_definite(n, dtype), np.random.default_rng(1).normal(size=(n, *targets)).astype(dtype)
     solution = cholesky.solve(K.copy(), 0.5, Y)
-    assert not solution.singular
+    assert solution.spectrum is None
     assert solution.coefficients.shape == Y.shape
     assert solution.coefficients.dtype == dtype
     expected = np.linalg.solve(K + 0.5 * np.eye(n), Y.astype("float64"))
@@ -59,7 +59,7 @@ def test_singular_matrix_gives_the_solution_of_least_norm(n, rank, n_targets, bl
     A, Y = rng.normal(size=(n, rank)), rng.normal(size=n if n_targets is None else (n, n_targets))
     K = A @ A.T
     solution = cholesky.solve(K.copy(), 0.0, Y)
-    assert solution.singular
+    assert solution.spectrum.singular(0.0)
     expected = np.linalg.pinv(K, rcond=1e-10, hermitian=True) @ Y
     np.testing.assert_allclose(solution.coefficients, expected, rtol=0, atol=1e-9 * (1 + np.abs(expected).max()))
 

@@ -1,12 +1,13 @@
 """The direct solver: one factorisation for any number of right-hand sides."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, onenormest
 
 from skdeep.engine import blas
+from skdeep.solvers.background import in_background
+from skdeep.solvers.eigen import Spectrum, spectrum_of
 
 # The factorisation goes by blocks of columns, and no call does more multiplications than fit a fraction of a
 # second on one core: between two calls Ctrl-C is answered.
@@ -21,12 +22,13 @@ class Solution:
     Attributes
     ----------
     coefficients : array of the shape of Y
-    singular : bool
-        Whether the matrix was singular to working precision; the coefficients are then those of least norm.
+    spectrum : Spectrum or None
+        The eigenvalues that were computed because the matrix was not positive definite to working precision; the
+        coefficients are then those of least norm.
     """
 
     coefficients: np.ndarray
-    singular: bool
+    spectrum: Spectrum | None = None
 
 
 def solve(K, alpha, Y):
@@ -34,8 +36,8 @@ def solve(K, alpha, Y):
 
     Parameters
     ----------
-    K : array of shape (n, n), C-contiguous
-        Symmetric and positive semidefinite; overwritten, so that there is one copy of it.
+    K : array of shape (n, n), rows contiguous
+        Symmetric and positive semidefinite; overwritten by the factor, so that there is one copy of it.
     alpha : float
         At least 0.
     Y : array of shape (n,) or (n, n_targets), of K's dtype
@@ -43,21 +45,22 @@ def solve(K, alpha, Y):
     Returns
     -------
     Solution
-        Where the matrix is singular, C solves the system in the least squares sense with the least
-        norm, eigenvalues below n eps times the largest counting as zero.
+        Where the matrix is not positive definite, C solves the system in the least squares sense with the
+        least norm, eigenvalues below n eps times the largest counting as zero.
     """
-    n = len(K)
-    K.flat[:: n + 1] += alpha
-    diagonal, norm = K.diagonal().copy(), _norm_1(K)
+    if len(K) == 0:
+        return Solution(Y.copy())
+    diagonal = np.einsum("ii->i", K)
+    original = diagonal.copy()
+    diagonal += K.dtype.type(alpha)
+    norm = _norm_1(K)
     if factor(K) and norm * _norm_1_of_inverse(K) < 1 / np.finfo(K.dtype).eps:
         rows = np.array(Y.T, order="C", ndmin=2)
         solve_rows(K, rows)
-        return Solution(np.ascontiguousarray(rows.T).reshape(Y.shape), singular=False)
-    K.flat[:: n + 1] = diagonal  # the upper triangle is as it was
-    eigenvalues, Q = _eigh(K)
-    kept = eigenvalues > n * np.finfo(K.dtype).eps * eigenvalues[-1]
-    scaled = (Q[:, kept].T @ Y).T / eigenvalues[kept]
-    return Solution(Q[:, kept] @ scaled.T, singular=True)
+        return Solution(np.ascontiguousarray(rows.T).reshape(Y.shape))
+    diagonal[:] = original  # the upper triangle is as it was
+    spectrum = spectrum_of(K)
+    return Solution(spectrum.solve(Y.reshape(len(Y), -1), alpha).reshape(Y.shape), spectrum)
 
 
 def factor(K):
@@ -87,6 +90,20 @@ def solve_rows(L, out):
         blas.subtract_product(out[:, cols], L[cols, before], out[:, before], transposed=False)
 
 
+def log_determinant(L):
+    """The logarithm of the determinant of L L^T."""
+    return 2 * np.log(L.diagonal()).sum(dtype=np.float64)
+
+
+def invert(L):
+    """(L L^T)^-1, symmetric, written over L."""
+    in_background(blas.invert, L)
+    for rows in _blocks(len(L), BLOCK):
+        block = L[rows, rows]
+        block[:] = np.tril(block) + np.tril(block, -1).T
+        L[rows, rows.stop :] = L[rows.stop :, rows].T
+
+
 def _blocks(stop, size, first=0):
     return (slice(start, min(stop, start + size)) for start in range(first, stop, size))
 
@@ -105,12 +122,3 @@ def _norm_1_of_inverse(L):
         return rows[0]
 
     return onenormest(LinearOperator(L.shape, matvec=inverse, rmatvec=inverse, dtype=L.dtype), t=1)
-
-
-def _eigh(K):
-    """Eigenvalues and eigenvectors of the matrix whose upper triangle is K's; on Ctrl-C they are computed in vain."""
-    pool = ThreadPoolExecutor(1)
-    try:
-        return pool.submit(np.linalg.eigh, K, UPLO="U").result()
-    finally:
-        pool.shutdown(wait=False)
