@@ -1,13 +1,11 @@
 """The direct solver: one factorisation for any number of right-hand sides."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, onenormest
 
 from skdeep.engine import blas
 from skdeep.solvers.background import in_background
-from skdeep.solvers.eigen import Spectrum, spectrum_of
+from skdeep.solvers.eigen import spectrum_of
 
 # The factorisation goes by blocks of columns, and no call does more multiplications than fit a fraction of a
 # second on one core: between two calls Ctrl-C is answered.
@@ -15,24 +13,11 @@ BLOCK = 512
 LONGEST_CALL = 4e9
 
 
-@dataclass(frozen=True)
-class Solution:
-    """What a solver found.
+class Factorised:
+    """(K + alpha I)^-1, K being overwritten.
 
-    Attributes
-    ----------
-    coefficients : array of the shape of Y
-    spectrum : Spectrum or None
-        The eigenvalues that were computed because the matrix was not positive definite to working precision; the
-        coefficients are then those of least norm.
-    """
-
-    coefficients: np.ndarray
-    spectrum: Spectrum | None = None
-
-
-def solve(K, alpha, Y):
-    """Solve (K + alpha I) C = Y by Cholesky factorisation, K being overwritten.
+    Where the matrix is not positive definite to working precision, solutions are those of least squares with
+    the least norm, eigenvalues below n eps times the largest counting as zero.
 
     Parameters
     ----------
@@ -40,27 +25,30 @@ def solve(K, alpha, Y):
         Symmetric and positive semidefinite; overwritten by the factor, so that there is one copy of it.
     alpha : float
         At least 0.
-    Y : array of shape (n,) or (n, n_targets), of K's dtype
 
-    Returns
-    -------
-    Solution
-        Where the matrix is not positive definite, C solves the system in the least squares sense with the
-        least norm, eigenvalues below n eps times the largest counting as zero.
+    Attributes
+    ----------
+    spectrum : Spectrum or None
+        The eigenvalues that had to be computed because the matrix is not positive definite.
     """
-    if len(K) == 0:
-        return Solution(Y.copy())
-    diagonal = np.einsum("ii->i", K)
-    original = diagonal.copy()
-    diagonal += K.dtype.type(alpha)
-    norm = _norm_1(K)
-    if factor(K) and norm * _norm_1_of_inverse(K) < 1 / np.finfo(K.dtype).eps:
-        rows = np.array(Y.T, order="C", ndmin=2)
-        solve_rows(K, rows)
-        return Solution(np.ascontiguousarray(rows.T).reshape(Y.shape))
-    diagonal[:] = original  # the upper triangle is as it was
-    spectrum = spectrum_of(K)
-    return Solution(spectrum.solve(Y.reshape(len(Y), -1), alpha).reshape(Y.shape), spectrum)
+
+    def __init__(self, K, alpha):
+        self.spectrum, self._L, self._alpha = None, K, alpha
+        diagonal = np.einsum("ii->i", K)
+        original = diagonal.copy()
+        diagonal += K.dtype.type(alpha)
+        norm = _norm_1(K)
+        if not (factor(K) and norm * _norm_1_of_inverse(K) < 1 / np.finfo(K.dtype).eps):
+            diagonal[:] = original  # the upper triangle is as it was
+            self.spectrum = spectrum_of(K)
+
+    def solve(self, Y):
+        """(K + alpha I)^-1 Y for Y of shape (n, n_targets) and of K's dtype."""
+        if self.spectrum is not None:
+            return self.spectrum.solve(Y, self._alpha)
+        rows = np.array(Y.T, order="C")
+        solve_rows(self._L, rows)
+        return np.ascontiguousarray(rows.T)
 
 
 def factor(K):
@@ -110,11 +98,14 @@ def _blocks(stop, size, first=0):
 
 def _norm_1(K):
     """The largest sum of absolute values of a row, without a copy of K."""
-    return max(np.abs(K[rows]).sum(axis=1).max() for rows in _blocks(len(K), BLOCK))
+    return max((np.abs(K[rows]).sum(axis=1).max() for rows in _blocks(len(K), BLOCK)), default=0.0)
 
 
 def _norm_1_of_inverse(L):
     """An estimate of |(L L^T)^-1|_1 from a few solutions, never above it (Hager, 1984; Higham, 1988)."""
+
+    if len(L) == 0:
+        return 0.0
 
     def inverse(vector):
         rows = np.array(vector, dtype=L.dtype).reshape(1, -1)

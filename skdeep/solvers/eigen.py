@@ -1,6 +1,6 @@
 """One decomposition K = Q diag(l) Q' for any number of penalties: (K + alpha I)^-1 is then known for every alpha."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,10 +49,14 @@ class Spectrum:
         """Whether an eigenvalue is more negative than rounding explains."""
         return bool(self.smallest < -self.tolerance)
 
+    def expanded(self, reduction):
+        """The spectrum of a reduced system in weighted coordinates."""
+        return replace(self, Q=reduction.expand(self.Q), unpenalised=reduction.unpenalised)
+
     def singular(self, alpha):
         """Whether K + alpha I is singular to working precision."""
-        outside = not self.complete and alpha <= self.tolerance
-        return bool(outside or np.any(self._inverses(alpha) == 0))
+        outside = not self.complete and np.min(alpha) <= self.tolerance
+        return bool(outside or any(np.any(self._inverses(each) == 0) for each in np.atleast_1d(alpha)))
 
     def solve(self, Y, alpha):
         """(K + alpha I)^-1 Y; where that is singular, the least squares solution of least norm.
@@ -120,18 +124,16 @@ class Spectrum:
 
 def decompose(K, reduction):
     """The spectrum of the matrix that a `Reduction` makes of K, in weighted coordinates; K is overwritten."""
-    return spectrum_of(reduction.matrix(K), reduction)
+    return spectrum_of(reduction.matrix(K)).expanded(reduction)
 
 
-def spectrum_of(K, reduction=None):
-    """The spectrum of the symmetric matrix with the upper triangle of K, expanded from reduced coordinates if any."""
+def spectrum_of(K):
+    """The spectrum of the symmetric matrix with the upper triangle of K."""
     eigenvalues, Q = in_background(np.linalg.eigh, K, UPLO="U")
     smallest = float(eigenvalues.min(initial=0.0))
     rounding = len(Q) * np.finfo(Q.dtype).eps * np.abs(eigenvalues).max(initial=0.0)
     eigenvalues[(eigenvalues < 0) & (eigenvalues >= -rounding)] = 0
-    if reduction is None:
-        return Spectrum(eigenvalues, Q, smallest=smallest)
-    return Spectrum(eigenvalues, reduction.expand(Q), unpenalised=reduction.unpenalised, smallest=smallest)
+    return Spectrum(eigenvalues, Q, smallest=smallest)
 
 
 def decompose_features(phi, reduction):

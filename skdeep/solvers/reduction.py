@@ -28,15 +28,19 @@ class Reduction:
     ----------
     unpenalised : array of shape (n,) or None
         The unit vector along s where there is an intercept.
+    coupling : array of shape (n,) or None
+        The weighted K times that vector, once `matrix` or `features` has seen K.
+    norm : float
+        The length of s.
     """
 
     def __init__(self, n, dtype, weights, fit_intercept):
         self.root = None if weights is None else np.sqrt(weights).astype(dtype)
-        self.unpenalised = self._mirror = self._coupling = None
+        self.unpenalised = self.coupling = self._mirror = self._mean_features = None
         if fit_intercept:
             s = np.ones(n, dtype) if self.root is None else self.root
-            self._norm = np.linalg.norm(s)
-            self.unpenalised = s / self._norm
+            self.norm = np.linalg.norm(s)
+            self.unpenalised = s / self.norm
             mirror = self.unpenalised.copy()
             mirror[0] += 1
             self._mirror = mirror / np.linalg.norm(mirror)
@@ -58,7 +62,7 @@ class Reduction:
             K *= self.root
         if self._mirror is None:
             return K
-        self._coupling = K @ self.unpenalised
+        self.coupling = K @ self.unpenalised
         self._reflect_matrix(K)
         return K[1:, 1:]
 
@@ -67,9 +71,9 @@ class Reduction:
         if self.root is not None:
             phi *= self.root[:, None]
         if self._mirror is not None:
-            shift = self.unpenalised @ phi
-            self._coupling = phi @ shift
-            phi -= self.unpenalised[:, None] * shift
+            self._mean_features = self.unpenalised @ phi
+            self.coupling = phi @ self._mean_features
+            phi -= self.unpenalised[:, None] * self._mean_features
         return phi
 
     def weighted(self, Y):
@@ -78,8 +82,11 @@ class Reduction:
 
     def targets(self, Y):
         """The reduced system's right-hand sides for targets of shape (n, n_targets), a new array."""
-        Y = self.weighted(Y)
-        return Y if self._mirror is None else np.ascontiguousarray(self._reflected(Y)[1:])
+        return self.reduce(self.weighted(Y))
+
+    def reduce(self, V):
+        """What columns in weighted coordinates are in the reduced system, less what is along s."""
+        return V if self._mirror is None else np.ascontiguousarray(self._reflected(V)[1:])
 
     def expand(self, C):
         """What columns of the reduced system are in weighted coordinates."""
@@ -94,7 +101,7 @@ class Reduction:
             self._reflect_matrix(K)
         return K
 
-    def solution(self, C, Y):
+    def solution(self, C, Y, feature_weights=None):
         """Coefficients and intercepts of the problem that was asked.
 
         Parameters
@@ -103,6 +110,8 @@ class Reduction:
             In weighted coordinates.
         Y : array of shape (n, n_targets)
             The targets.
+        feature_weights : array of shape (n_features, n_targets) or None
+            Those of the features, where there are any.
 
         Returns
         -------
@@ -110,10 +119,11 @@ class Reduction:
         intercepts : array of shape (n_targets,)
             0 where none was asked for.
         """
-        intercepts = np.zeros(Y.shape[1], Y.dtype)
-        if self._mirror is not None:
-            intercepts = (self.unpenalised @ self.weighted(Y) - self._coupling @ C) / self._norm
-        return C if self.root is None else self.root[:, None] * C, intercepts
+        coefficients = C if self.root is None else self.root[:, None] * C
+        if self._mirror is None:
+            return coefficients, np.zeros(Y.shape[1], Y.dtype)
+        explained = self.coupling @ C if feature_weights is None else self._mean_features @ feature_weights
+        return coefficients, (self.unpenalised @ self.weighted(Y) - explained) / self.norm
 
     def residuals(self, errors):
         """Errors in units of the targets, from weighted ones."""
