@@ -27,15 +27,15 @@ class Samples:
     ----------
     X, y, weights : arrays
         Those of weight above 0; weights may be None.
-    kept : mask of shape (n_samples,) or None
-        Which of all samples these are; None stands for all.
+    places : array of int
+        Which of all samples these are.
     X_all : array of shape (n_samples, n_features)
     """
 
     X: np.ndarray
     y: np.ndarray
     weights: np.ndarray | None
-    kept: np.ndarray | None
+    places: np.ndarray
     X_all: np.ndarray
 
 
@@ -66,8 +66,8 @@ class KernelRidgeBase(BaseEstimator):
             _check_symmetric(X)
         weights = sample_weights(sample_weight, X)
         if weights is None or weights.all():
-            return Samples(X, y, weights, None, X)
-        kept = weights > 0
+            return Samples(X, y, weights, np.arange(X.shape[0]), X)
+        kept = np.flatnonzero(weights)
         return Samples(X[np.ix_(kept, kept)] if pairwise else X[kept], y[kept], weights[kept], kept, X)
 
     def _problem(self, samples, y, alpha, **settings):
@@ -87,10 +87,8 @@ class KernelRidgeBase(BaseEstimator):
 
     def _store(self, samples, problem, solution, shape):
         """Assign what predictions need, for targets of `shape` (n_targets,), or () for one without a dimension."""
-        coefficients = solution.coefficients
-        if samples.kept is not None:
-            coefficients = np.zeros((len(samples.kept), coefficients.shape[1]), coefficients.dtype)
-            coefficients[samples.kept] = solution.coefficients
+        coefficients = np.zeros((samples.X_all.shape[0], problem.Y.shape[1]), problem.Y.dtype)
+        coefficients[samples.places] = solution.coefficients
         # Whoever computed a Gram matrix has it still; other data may change under our hands.
         pairwise = self.__sklearn_tags__().input_tags.pairwise
         self.X_fit_ = samples.X_all if pairwise else samples.X_all.copy()

@@ -165,7 +165,7 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         self._store(samples, problem, solution, samples.y.shape[1:])
         self.n_iter_, self.error_bound_ = solution.n_iter, solution.error_bound
         self._alpha, self._weights = alpha, samples.weights
-        self._intercept_fitted, self._kept = self.fit_intercept, samples.kept
+        self._intercept_fitted, self._places = self.fit_intercept, samples.places
         return self
 
     def _options(self):
@@ -196,7 +196,7 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         return (predicted, self._deviation(X)) if return_std else predicted
 
     def _deviation(self, X):
-        X_fit = self.X_fit_ if self._kept is None else self.X_fit_[self._kept]
+        X_fit = self.X_fit_[self._places]
         problem = Problem(
             *(self.kernel_, X_fit, np.empty((len(X_fit), 0), X_fit.dtype), self._alpha, self._weights),
             fit_intercept=self._intercept_fitted,
