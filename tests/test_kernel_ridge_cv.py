@@ -30,6 +30,8 @@ INTERCEPT = pytest.mark.parametrize("fit_intercept", [False, True], ids=["", "in
 TARGETS = pytest.mark.parametrize("n_targets", [None, 3])
 
 
+# One of the checks shifts a Gram matrix, which leaves it indefinite.
+@pytest.mark.filterwarnings("ignore:The kernel is not positive semidefinite")
 @parametrize_with_checks(
     [
         KernelRidgeDualCV(),
@@ -48,7 +50,8 @@ def table(n_targets=None, n=40, seed=0):
     X = rng.normal(size=(n, 3))
     y = np.sin(2 * X[:, 0]) + X[:, 1] + 3 + 0.3 * rng.normal(size=n)
     if n_targets:
-        y = np.column_stack([y * (1 + t) + X[:, 2] ** t for t in range(n_targets)])
+        # Each with more noise than the one before.
+        y = np.column_stack([y + 3 * t * rng.normal(size=n) for t in range(n_targets)])
     arrays = X, y, 10 ** rng.uniform(-1, 1, n), rng.integers(0, 5, n)
     for array in arrays:
         array.setflags(write=False)
@@ -145,9 +148,7 @@ def test_leave_one_out_is_that_of_ridge_cv(weighted, fit_intercept, n_targets, s
 
 @INTERCEPT
 @pytest.mark.parametrize("scoring", [None, "r2", make_scorer(mean_absolute_error, greater_is_better=False)], ids=str)
-@pytest.mark.parametrize(
-    "cv", [5, KFold(3, shuffle=True, random_state=0), RepeatedKFold(n_repeats=2, n_splits=3)], ids=str
-)
+@pytest.mark.parametrize("cv", [5, KFold(3, shuffle=True, random_state=0), "repeated"], ids=str)
 def test_results_are_those_of_grid_search(fit_intercept, scoring, cv):
     X, y, _, _ = table(2)
     if cv == "repeated":
@@ -190,10 +191,11 @@ def test_a_penalty_for_each_target(cv, scoring, kernel):
         pytest.skip("GCV is a squared error")
     X, y, weights, _ = table(3)
     settings = {"kernel": kernel, "cv": cv, "scoring": scoring, "fit_intercept": True}
-    model = KernelRidgeDualCV(ALPHAS, alpha_per_target=True, **settings).fit(X, y, weights)
+    alphas = np.geomspace(0.03, 300, 5)
+    model = KernelRidgeDualCV(alphas, alpha_per_target=True, **settings).fit(X, y, weights)
     assert len(np.unique(model.alpha_)) > 1
     for t in range(3):
-        single = KernelRidgeDualCV(ALPHAS, **settings).fit(X, y[:, t], weights)
+        single = KernelRidgeDualCV(alphas, **settings).fit(X, y[:, t], weights)
         assert model.alpha_[t] == single.alpha_
         assert model.best_score_[t] == pytest.approx(single.best_score_, rel=1e-10)
         np.testing.assert_allclose(model.predict(X)[:, t], single.predict(X), rtol=1e-9)

@@ -198,7 +198,7 @@ def from_spectrum(name, spectrum, reduction, problem):
         *reduction.solution(C, problem.Y, weights),
         name,
         singular=spectrum.singular(alpha),
-        smallest=spectrum.smallest if spectrum.indefinite else None,
+        smallest=spectrum.smallest if spectrum.indefinite(alpha) else None,
         feature_weights=weights,
         errors=errors,
     )

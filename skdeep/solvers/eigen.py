@@ -44,10 +44,12 @@ class Spectrum:
         largest = np.abs(self.eigenvalues).max(initial=0.0)
         return len(self.Q) * np.finfo(self.Q.dtype).eps * largest
 
-    @property
-    def indefinite(self):
-        """Whether an eigenvalue is more negative than rounding explains."""
-        return bool(self.smallest < -self.tolerance)
+    def indefinite(self, alpha):
+        """Whether an eigenvalue is more negative than the rounding of a Gram matrix, or K + alpha I has one."""
+        # scikit-learn's thresholds: the kernel may have been computed with less precision than K has.
+        ratio = 5e-3 if self.Q.dtype == np.float32 else 1e-5
+        largest = np.abs(self.eigenvalues).max(initial=0.0)
+        return bool(self.smallest < -ratio * largest or self.smallest + np.min(alpha) < -self.tolerance)
 
     def expanded(self, reduction):
         """The spectrum of a reduced system in weighted coordinates."""
