@@ -19,6 +19,7 @@ from sklearn.utils.metaestimators import _BaseComposition as Composition
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _get_feature_names as feature_names
 
 __all__ = [
     "Composition",
@@ -27,6 +28,7 @@ __all__ = [
     "StrOptions",
     "check_matplotlib_support",
     "check_method_params",
+    "feature_names",
     "fitting",
     "float_dtypes",
     "is_first_partial_fit",
