@@ -56,12 +56,14 @@ class KernelRidgeBase(BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = isinstance(self.kernel, str) and self.kernel == "precomputed"
+        tags.input_tags.sparse = not tags.input_tags.pairwise
         return tags
 
     def _validated(self, X, y, sample_weight, **checks):
         """The data as `Samples`; a sample of weight 0 is none."""
-        X, y = validate_data(self, X, y, dtype=float_dtypes(X), order="C", **checks)
         pairwise = self.__sklearn_tags__().input_tags.pairwise
+        accept_sparse = False if pairwise else "csr"
+        X, y = validate_data(self, X, y, accept_sparse=accept_sparse, dtype=float_dtypes(X), order="C", **checks)
         if pairwise:
             _check_symmetric(X)
         weights = sample_weights(sample_weight, X)
@@ -101,7 +103,8 @@ class KernelRidgeBase(BaseEstimator):
 
     def _validated_query(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=float_dtypes(X), order="C", reset=False)
+        accept_sparse = "csr" if self.__sklearn_tags__().input_tags.sparse else False
+        X = validate_data(self, X, accept_sparse=accept_sparse, dtype=float_dtypes(X), order="C", reset=False)
         return X.astype(self.X_fit_.dtype, copy=False)
 
     def _decide(self, X):

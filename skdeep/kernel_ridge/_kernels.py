@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.gaussian_process.kernels import Kernel as GaussianProcessKernel
+from sklearn.metrics.pairwise import pairwise_kernels
 
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.leaves import Custom
@@ -16,8 +16,8 @@ def resolved(kernel, n_features, *, gamma, degree, coef0, kernel_params):
     if isinstance(kernel, Kernel):
         return clone(kernel)
     if callable(kernel):
-        function = functools.partial(kernel, **kernel_params) if kernel_params else kernel
-        return Custom(function, vectorized=isinstance(kernel, GaussianProcessKernel))
+        # Which calls the function for each pair, or a kernel of scikit-learn's Gaussian processes once.
+        return Custom(functools.partial(pairwise_kernels, metric=kernel, **(kernel_params or {})))
     if kernel == "precomputed":
         return PrecomputedKernel()
     return from_name(kernel, gamma=gamma, degree=degree, coef0=coef0, n_features=n_features)

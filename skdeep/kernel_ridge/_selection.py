@@ -160,7 +160,7 @@ def predictions(samples, errors):
     errors : list
         As `Search.scores` returns them.
     """
-    held_out = np.full((len(errors), len(samples.X_all), *samples.y.shape[1:]), np.nan, samples.X.dtype)
+    held_out = np.full((len(errors), samples.X_all.shape[0], *samples.y.shape[1:]), np.nan, samples.X.dtype)
     for row, folds in zip(held_out, errors, strict=True):
         for indices, of_fold in folds:
             y = samples.y[indices]

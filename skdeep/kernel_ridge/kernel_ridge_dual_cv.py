@@ -123,7 +123,7 @@ class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse array of shape (n_samples, n_features)
             Converted to float64 unless it is float32, in which case all is float32. With
             kernel="precomputed", the symmetric Gram matrix of shape (n_samples, n_samples).
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
@@ -218,7 +218,7 @@ class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse array of shape (n_samples, n_features)
             With kernel="precomputed", the kernel between these samples and those of `fit`.
 
         Returns

@@ -446,9 +446,7 @@ class _Named(Composition, Kernel):
 
     def __repr__(self):
         if self._is_infix():
-            return self._symbol.join(
-                _text(kernel, self._binding + (i > 0)) for i, kernel in enumerate(self._terms().values())
-            )
+            return self._symbol.join(_text(kernel, self._binding + (i > 0)) for i, kernel in enumerate(self._terms().values()))
         return f"{type(self).__name__}({self.terms!r})"
 
     def _is_infix(self):

@@ -93,10 +93,7 @@ def hyperparameters(kernel):
     """The values of all hyperparameters by their names in `get_params`, floats or arrays."""
     values = {}
     parameters = kernel.get_params()
-    for prefix, node in [
-        ("", kernel),
-        *((f"{n}__", k) for n, k in parameters.items() if hasattr(k, "_hyperparameters")),
-    ]:
+    for prefix, node in [("", kernel), *((f"{n}__", k) for n, k in parameters.items() if hasattr(k, "_hyperparameters"))]:
         for name in node._hyperparameters:
             value = getattr(node, name)
             if value is not None:

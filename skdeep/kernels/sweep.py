@@ -198,7 +198,9 @@ class _Binder:
     def _places(self, source, expanded=False, norms=(None, None)):
         """The places of the source's panels on both sides, shared by sources that read the same."""
         sides = (self._left, source.left, norms[0]), (self._right, source.right, norms[1])
-        return [side.setdefault((inputs, expanded, own is None), (len(side), own))[0] for side, inputs, own in sides]
+        return [
+            side.setdefault((inputs, expanded, own is None), (len(side), own))[0] for side, inputs, own in sides
+        ]
 
     def panels(self):
         """The panels of X and of Y, the same object where they are."""
