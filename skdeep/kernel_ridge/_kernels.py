@@ -5,10 +5,14 @@ import functools
 import numpy as np
 from sklearn.base import clone
 from sklearn.metrics.pairwise import pairwise_kernels
+from sklearn.utils import gen_batches
 
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.leaves import Custom
 from skdeep.kernels.names import from_name
+
+# Rows of a matrix that are compared with its columns at a time.
+BLOCK = 512
 
 
 def resolved(kernel, n_features, *, gamma, degree, coef0, kernel_params):
@@ -30,6 +34,8 @@ class PrecomputedKernel:
         return "'precomputed'"
 
     def gram(self, X, Y=None):
+        if Y is None:
+            _check_symmetric(X)
         return PrecomputedGram(X)
 
     def diag(self, X):
@@ -56,3 +62,12 @@ class PrecomputedGram:
 
     def __matmul__(self, V):
         return self._K @ V
+
+
+def _check_symmetric(K):
+    for rows in gen_batches(len(K), BLOCK):
+        difference, size = np.abs(K[rows] - K[:, rows].T).max(), np.abs(K[rows]).max()
+        if difference > np.sqrt(np.finfo(K.dtype).eps) * size:
+            raise ValueError(
+                f"A precomputed kernel must be symmetric, but it differs from its transpose by {difference:.3g}."
+            )
