@@ -36,8 +36,8 @@ def test_gradient_is_that_of_differences(criterion, weighted, fit_intercept, n_t
     value, gradient = objective(theta)
     assert np.isfinite(value)
     numeric = approx_fprime(theta, lambda point: objective(point)[0], 1e-6)
-    # Forward differences of step h err by h times the second derivative, which is of order one on a logarithmic scale.
-    np.testing.assert_allclose(gradient, numeric, atol=2e-5)
+    # Forward differences of step h err by h times the second derivative, of the order of the first on a log scale.
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-5)
 
 
 @WEIGHTS
@@ -98,7 +98,7 @@ def test_likelihood_search_finds_what_scikit_learn_finds():
 def test_restarts_never_end_worse():
     X, y, _, _ = table(n=40)
     scores = []
-    for n_restarts in (0, 3):
+    for n_restarts in (0, 2):
         model = KernelRidgeDualCV(
             kernel=RBF(300.0), optimizer="fmin_l_bfgs_b", n_restarts_optimizer=n_restarts, random_state=0
         )

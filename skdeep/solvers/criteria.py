@@ -1,4 +1,4 @@
-"""What hyperparameters are judged by, as functions of the matrix G = K + alpha I, with their derivatives by its elements.
+"""What hyperparameters are judged by: functions of the matrix G = K + alpha I, and their derivatives by its elements.
 
 With C = G^-1 Y and P = G^-1 every derivative is one matrix M: the function changes by <M, dG>, whatever
 hyperparameter moves G. With an intercept P is the inverse on what is orthogonal to it, and the formulas stand.
@@ -44,8 +44,8 @@ def leave_one_out(C, P, Y, log_determinant):
 def log_marginal_likelihood(C, P, Y, log_determinant):
     """Minus the log marginal likelihood of Gaussian processes with covariance G, a mean over targets and samples.
 
-    With an intercept it is the restricted likelihood, that of all contrasts (Patterson & Thompson, 1971). The parameters
-    and what is returned are those of `leave_one_out`.
+    With an intercept it is the restricted likelihood, that of all contrasts (Patterson & Thompson, 1971). The
+    parameters and what is returned are those of `leave_one_out`.
     """
     n, n_targets = Y.shape
     value = np.sum(C * Y) + n_targets * (log_determinant + n * np.log(2 * np.pi))
