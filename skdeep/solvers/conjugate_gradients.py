@@ -93,11 +93,11 @@ def solve(
 
     Notes
     -----
-    With G = K + alpha W^-1 and P = F F^T + alpha W^-1, F F^T being K's randomly pivoted Cholesky approximation from
-    below, P <= G, and so the residual r of coefficients c_t bounds their error: |c_t - c|_G^2 = r^T G^-1 r <= r^T P^-1 r,
-    a number that conjugate gradients compute anyway. By Cauchy and Schwarz in the space of the kernel,
-    |f_t(x) - f(x)| <= sqrt(k(x, x)) |c_t - c|_K, which is not above |c_t - c|_G. The preconditioner is that of Diaz,
-    Epperly, Frangella, Tropp & Webber (2023). Vectors and sums are float64 whatever the dtype of K.
+    Let G = K + alpha W^-1 and P = F F^T + alpha W^-1, F F^T being K's randomly pivoted Cholesky approximation from
+    below. Then P <= G, and the residual r of coefficients c_t bounds their error: |c_t - c|_G^2 = r^T G^-1 r is at
+    most r^T P^-1 r, a number that conjugate gradients compute anyway. By Cauchy and Schwarz in the space of the
+    kernel, |f_t(x) - f(x)| <= sqrt(k(x, x)) |c_t - c|_K, and K <= G. The preconditioner is that of Diaz, Epperly,
+    Frangella, Tropp & Webber (2023). Vectors and sums are float64 whatever the dtype of K.
     """
     if not alpha > 0:
         raise ValueError(
@@ -276,7 +276,7 @@ class _Iteration:
         return self.problem.bounds(np.sqrt(self.factor * squares) + rounding, self.C, self.R)
 
     def run(self, tol, max_iter, callback):
-        """Iterate until all bounds are at most `tol`, as far as rounding allows; False if G is not positive definite."""
+        """Iterate until all bounds are at most `tol` or as rounding allows; False if G is not positive definite."""
         last = np.inf
         while True:
             bounds = self.bounds()

@@ -12,8 +12,6 @@ from skdeep.engine import blas
 
 # Bytes of features, in float64, that are in memory at a time.
 BLOCK = 2**25
-# A landmark is left out where the others explain it up to so many roundings of an eigenvalue.
-ROUNDING = 8
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,8 @@ class RestrictedSums:
         self.n_landmarks, eps = len(K), float(np.finfo(K.dtype).eps)
         K = K.astype(np.float64)
         largest = np.abs(K.diagonal()).max()
-        L, pivots, rank, _ = dpstrf(K, tol=ROUNDING * eps * sqrt(len(K)) * largest, lower=1)
+        # What the others explain up to an eigenvalue of rounding errors is redundant.
+        L, pivots, rank, _ = dpstrf(K, tol=eps * sqrt(len(K)) * largest, lower=1)
         pivots -= 1
         self.kept = pivots[:rank]
         self._L = np.ascontiguousarray(np.tril(L[:rank, :rank]))
@@ -112,7 +111,8 @@ class RestrictedSums:
         if self._products is None:
             self._products, self._one_target = np.zeros((1 + len(self.kept), 1 + n_targets)), one_target
         if self._products.shape[1] != 1 + n_targets:
-            raise ValueError(f"The samples before had {self._products.shape[1] - 1} targets, but these have {n_targets}.")
+            before = self._products.shape[1] - 1
+            raise ValueError(f"The samples before had {before} targets, but these have {n_targets}.")
 
     def merge(self, other):
         """Add the samples that another object has seen.
