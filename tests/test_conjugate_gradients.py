@@ -166,6 +166,24 @@ def test_error_bound_is_never_violated(dtype, fit_intercept):
     assert 50 < stopped_early < 450  # the bound was tried at all stages
 
 
+@pytest.mark.parametrize(("dtype", "alphas"), [("float32", (1e-7, 1e-5, 1e-3)), ("float64", (1e-11, 1e-8, 1e-3))])
+@pytest.mark.parametrize("smooth", [False, True], ids=["noise", "smooth"])
+def test_rounding_is_part_of_the_bound(smooth, dtype, alphas):
+    # Where the preconditioner is all but the inverse, the bound is all but the error in the norm of G.
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        K, y = rbf(rng.normal(size=(150, 2)), length_scale=rng.uniform(0.3, 3), dtype=dtype), rng.normal(size=150)
+        eigenvalues, Q = np.linalg.eigh(K.astype("float64"))
+        y = K @ y if smooth else y
+        for alpha in alphas:
+            for max_iter in (0, 1, 3):
+                solution = solve(Dense(K), alpha, y, rank=150, max_iter=max_iter, tol=1e-15, random_state=seed)
+                assert not solution.indefinite
+                r = Q.T @ (y - K @ solution.coefficients - alpha * solution.coefficients)
+                error = np.sqrt(np.sum(r**2 / np.maximum(eigenvalues + alpha, alpha)))
+                assert error <= solution.error_bound * y.std()
+
+
 def test_bound_is_of_use(rng):
     # The reference's figure: 9 to 29 times the largest error, and so not hundreds of times.
     X, y = rng.normal(size=(200, 2)), rng.normal(size=200)

@@ -271,37 +271,34 @@ class _Iteration:
 
     def bounds(self):
         """The certificate of each target."""
+        return self.problem.bounds(sum(self._errors()), self.C, self.R)
+
+    def _errors(self):
+        """Bounds on the errors of the solutions in the norm of G: by their residuals, and by the rounding of these."""
         squares = np.maximum(self.rz, 0) + self.preconditioner.rounding * _column_products(self.R, self.R)
-        rounding = self.product_rounding * np.sqrt(_column_products(self.C, self.C))
-        return self.problem.bounds(np.sqrt(self.factor * squares) + rounding, self.C, self.R)
+        return np.sqrt(self.factor * squares), self.product_rounding * np.sqrt(_column_products(self.C, self.C))
 
     def run(self, tol, max_iter, callback):
         """Iterate until all bounds are at most `tol` or as rounding allows; False if G is not positive definite."""
-        last = np.inf
         while True:
-            bounds = self.bounds()
-            worst = bounds.max()
-            if self.is_true:
-                # A new start that gained nothing over the last one: rounding has the word.
-                if worst <= tol or worst > last / 2 or self.count == max_iter:
-                    return True
-                last = worst
-            elif worst <= tol or self.count == max_iter:
-                self._restart(self.problem.B - self.problem.multiply(self.C))
-                continue
-            active = self._active(bounds > tol)
-            if not active.any():  # residuals of rounding errors, of which the preconditioner makes anything
+            active = self._active(tol)
+            if active.any() and self.count < max_iter:
+                if not self._step(active):
+                    return False
+                self.count += 1
+                if callback is not None and callback(self.count, float(self.bounds().max())):
+                    max_iter = self.count
+            elif self.is_true:
                 return True
-            if not self._step(active):
-                return False
-            self.count += 1
-            if callback is not None and callback(self.count, float(self.bounds().max())):
-                max_iter = self.count
+            else:  # residuals that were carried along may have drifted away from those of the solutions
+                self._restart(self.problem.B - self.problem.multiply(self.C))
 
-    def _active(self, targets):
-        """The columns to go on with: the targets' and, always, that of the intercept."""
-        columns = np.append(targets, True) if self.problem.fit_intercept else targets
-        return columns & (self.rz > 0)
+    def _active(self, tol):
+        """The columns to go on with: of targets above the tolerance, whose residuals are not yet of rounding errors."""
+        targets = self.bounds() > tol
+        columns = np.append(targets, targets.any()) if self.problem.fit_intercept else targets
+        by_residual, by_rounding = self._errors()
+        return columns & (by_residual > by_rounding) & (self.rz > 0)
 
     def _step(self, active):
         """One iteration of the active columns; whether all their directions have positive curvature."""
