@@ -257,7 +257,7 @@ class _Iteration:
         trace, eps = diagonal.sum(), np.finfo(np.float64).eps
         # An element of F F^T is off by a few units in the last place of K's dtype and an n x n matrix of such errors
         # has a norm of sqrt(n) times one: P <= G + delta I. With G >= alpha I that is P <= (1 + delta / alpha) G.
-        delta = 8 * float(np.finfo(problem.K.dtype).eps) * sqrt(n) * diagonal.max()
+        delta = 16 * float(np.finfo(problem.K.dtype).eps) * sqrt(n) * diagonal.max()
         self.factor = preconditioner.loss * (1 + delta / problem.alpha)
         # A product with G is off by |G| eps, and a residual r means an error of at most |r| / sqrt(alpha).
         self.product_rounding = eps * (trace + problem.alpha) / sqrt(problem.alpha)
