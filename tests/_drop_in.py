@@ -1,6 +1,7 @@
-"""A pytest plugin that puts skdeep's perceptrons in the place of scikit-learn's: `-p tests._drop_in`."""
+"""A pytest plugin that puts skdeep's estimators in the place of scikit-learn's: `-p tests._drop_in`."""
 
 import pytest
+import sklearn.kernel_approximation
 import sklearn.neural_network
 
 import skdeep
@@ -16,6 +17,7 @@ LEFT_OUT = {
 def pytest_configure(config):
     sklearn.neural_network.MLPClassifier = skdeep.MLPBackpropClassifier
     sklearn.neural_network.MLPRegressor = skdeep.MLPBackpropRegressor
+    sklearn.kernel_approximation.Nystroem = skdeep.NystroemFeatureMap
 
 
 def pytest_collection_modifyitems(items):
