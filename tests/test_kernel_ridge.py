@@ -172,7 +172,11 @@ def test_singular_system_gives_least_norm_solution(n_targets):
     ("params", "message"),
     [
         ({"kernel": "sigmoid"}, "kernel"),
-        ({"kernel": lambda x, y: 1.0}, "kernel"),
+        ({"kernel": 3.0}, "kernel"),
+        ({"alpha": [1.0, 2.0]}, "each of the 1 targets"),
+        ({"alpha": [-1.0]}, "alpha"),
+        ({"solver": "svd"}, "solver"),
+        ({"solver": "primal", "kernel": "rbf"}, "finite feature map"),
         ({"alpha": -1.0}, "alpha"),
         ({"kernel": RBF(length_scale=0.0)}, "length_scale"),
         ({"kernel": RBF(length_scale=[1.0, 2.0])}, "length_scale"),

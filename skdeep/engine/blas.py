@@ -11,12 +11,12 @@ import functools
 import numpy as np
 from numba.extending import get_cython_function_address
 
-_POINTERS = {"gemm": 13, "potrf": 5, "syrk": 10, "trsm": 11}  # how many a routine takes
+_POINTERS = {"gemm": 13, "potrf": 5, "potri": 5, "syrk": 10, "trsm": 11}  # how many a routine takes
 
 
 @functools.cache
 def _routine(name, char):
-    module = "scipy.linalg.cython_lapack" if name == "potrf" else "scipy.linalg.cython_blas"
+    module = "scipy.linalg.cython_lapack" if name in ("potrf", "potri") else "scipy.linalg.cython_blas"
     prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * _POINTERS[name])
     return prototype(get_cython_function_address(module, {"f": "s", "d": "d"}[char] + name))
 
@@ -58,6 +58,11 @@ def factor(A):
     info = ctypes.c_int()
     _call("potrf", A.dtype, "U", len(A), A, info)
     return info.value == 0
+
+
+def invert(L):
+    """The lower triangle of (L L^T)^-1, written over that of L."""
+    _call("potri", L.dtype, "U", len(L), L, ctypes.c_int())
 
 
 def solve_rows(L, out, *, transposed=True):

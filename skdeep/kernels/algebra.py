@@ -35,6 +35,10 @@ class Kernel(BaseEstimator):
         """The kernels that this one is made of."""
         return ()
 
+    def _explicit_map(self, n_features):
+        """A finite phi with k(x, y) = phi(x) . phi(y), as (how many features, function of X), or None."""
+        return None
+
     def __call__(self, X, Y=None):
         """The Gram matrix k(x_i, y_j).
 

@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 from skdeep._sklearn import Interval
 from skdeep.kernels.algebra import Kernel
+from skdeep.kernels.polynomial import n_polynomial_features, polynomial_features
 from skdeep.kernels.program import exp
 
 
@@ -18,6 +19,9 @@ class Linear(Kernel):
     """
 
     _parameter_constraints = {}
+
+    def _explicit_map(self, n_features):
+        return n_features, lambda X: X
 
     def _emit(self, tile):
         return tile.dot()
@@ -52,6 +56,10 @@ class Polynomial(Kernel):
         self.degree = degree
         self.coef0 = coef0
         self.gamma = gamma
+
+    def _explicit_map(self, n_features):
+        n_monomials = n_polynomial_features(n_features, self.degree, lower_degrees=self.coef0 > 0)
+        return n_monomials, lambda X: polynomial_features(X, self.degree, self.gamma, self.coef0)
 
     def _emit(self, tile):
         return (self.gamma * tile.dot() + self.coef0) ** self.degree

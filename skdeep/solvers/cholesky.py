@@ -1,12 +1,11 @@
 """The direct solver: one factorisation for any number of right-hand sides."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, onenormest
 
 from skdeep.engine import blas
+from skdeep.solvers.background import in_background
+from skdeep.solvers.eigen import spectrum_of
 
 # The factorisation goes by blocks of columns, and no call does more multiplications than fit a fraction of a
 # second on one core: between two calls Ctrl-C is answered.
@@ -14,50 +13,42 @@ BLOCK = 512
 LONGEST_CALL = 4e9
 
 
-@dataclass(frozen=True)
-class Solution:
-    """What a solver found.
+class Factorised:
+    """(K + alpha I)^-1, K being overwritten.
 
-    Attributes
-    ----------
-    coefficients : array of the shape of Y
-    singular : bool
-        Whether the matrix was singular to working precision; the coefficients are then those of least norm.
-    """
-
-    coefficients: np.ndarray
-    singular: bool
-
-
-def solve(K, alpha, Y):
-    """Solve (K + alpha I) C = Y by Cholesky factorisation, K being overwritten.
+    Where the matrix is not positive definite to working precision, solutions are those of least squares with
+    the least norm, eigenvalues below n eps times the largest counting as zero.
 
     Parameters
     ----------
-    K : array of shape (n, n), C-contiguous
-        Symmetric and positive semidefinite; overwritten, so that there is one copy of it.
+    K : array of shape (n, n), rows contiguous
+        Symmetric and positive semidefinite; overwritten by the factor, so that there is one copy of it.
     alpha : float
         At least 0.
-    Y : array of shape (n,) or (n, n_targets), of K's dtype
 
-    Returns
-    -------
-    Solution
-        Where the matrix is singular, C solves the system in the least squares sense with the least
-        norm, eigenvalues below n eps times the largest counting as zero.
+    Attributes
+    ----------
+    spectrum : Spectrum or None
+        The eigenvalues that had to be computed because the matrix is not positive definite.
     """
-    n = len(K)
-    K.flat[:: n + 1] += alpha
-    diagonal, norm = K.diagonal().copy(), _norm_1(K)
-    if factor(K) and norm * _norm_1_of_inverse(K) < 1 / np.finfo(K.dtype).eps:
-        rows = np.array(Y.T, order="C", ndmin=2)
-        solve_rows(K, rows)
-        return Solution(np.ascontiguousarray(rows.T).reshape(Y.shape), singular=False)
-    K.flat[:: n + 1] = diagonal  # the upper triangle is as it was
-    eigenvalues, Q = _eigh(K)
-    kept = eigenvalues > n * np.finfo(K.dtype).eps * eigenvalues[-1]
-    scaled = (Q[:, kept].T @ Y).T / eigenvalues[kept]
-    return Solution(Q[:, kept] @ scaled.T, singular=True)
+
+    def __init__(self, K, alpha):
+        self.spectrum, self._L, self._alpha = None, K, alpha
+        diagonal = np.einsum("ii->i", K)
+        original = diagonal.copy()
+        diagonal += K.dtype.type(alpha)
+        norm = _norm_1(K)
+        if not (factor(K) and norm * _norm_1_of_inverse(K) < 1 / np.finfo(K.dtype).eps):
+            diagonal[:] = original  # the upper triangle is as it was
+            self.spectrum = spectrum_of(K)
+
+    def solve(self, Y):
+        """(K + alpha I)^-1 Y for Y of shape (n, n_targets) and of K's dtype."""
+        if self.spectrum is not None:
+            return self.spectrum.solve(Y, self._alpha)
+        rows = np.array(Y.T, order="C")
+        solve_rows(self._L, rows)
+        return np.ascontiguousarray(rows.T)
 
 
 def factor(K):
@@ -87,17 +78,34 @@ def solve_rows(L, out):
         blas.subtract_product(out[:, cols], L[cols, before], out[:, before], transposed=False)
 
 
+def log_determinant(L):
+    """The logarithm of the determinant of L L^T."""
+    return 2 * np.log(L.diagonal()).sum(dtype=np.float64)
+
+
+def invert(L):
+    """(L L^T)^-1, symmetric, written over L."""
+    in_background(blas.invert, L)
+    for rows in _blocks(len(L), BLOCK):
+        block = L[rows, rows]
+        block[:] = np.tril(block) + np.tril(block, -1).T
+        L[rows, rows.stop :] = L[rows.stop :, rows].T
+
+
 def _blocks(stop, size, first=0):
     return (slice(start, min(stop, start + size)) for start in range(first, stop, size))
 
 
 def _norm_1(K):
     """The largest sum of absolute values of a row, without a copy of K."""
-    return max(np.abs(K[rows]).sum(axis=1).max() for rows in _blocks(len(K), BLOCK))
+    return max((np.abs(K[rows]).sum(axis=1).max() for rows in _blocks(len(K), BLOCK)), default=0.0)
 
 
 def _norm_1_of_inverse(L):
     """An estimate of |(L L^T)^-1|_1 from a few solutions, never above it (Hager, 1984; Higham, 1988)."""
+
+    if len(L) == 0:
+        return 0.0
 
     def inverse(vector):
         rows = np.array(vector, dtype=L.dtype).reshape(1, -1)
@@ -105,12 +113,3 @@ def _norm_1_of_inverse(L):
         return rows[0]
 
     return onenormest(LinearOperator(L.shape, matvec=inverse, rmatvec=inverse, dtype=L.dtype), t=1)
-
-
-def _eigh(K):
-    """Eigenvalues and eigenvectors of the matrix whose upper triangle is K's; on Ctrl-C they are computed in vain."""
-    pool = ThreadPoolExecutor(1)
-    try:
-        return pool.submit(np.linalg.eigh, K, UPLO="U").result()
-    finally:
-        pool.shutdown(wait=False)

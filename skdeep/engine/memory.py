@@ -1,0 +1,58 @@
+"""How much memory is left for a large array: a machine that overcommits grants more than it has, and kills later."""
+
+import os
+import resource
+from pathlib import Path
+
+PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+
+
+def available():
+    """Bytes that this process can still fill.
+
+    The least of what the machine has free, what is left to the control groups of the process (Linux
+    containers), and what is left of its limit of address space.
+    """
+    return max(0, min([_of_the_machine(), *_of_the_control_groups(), *_of_the_process()]))
+
+
+def _of_the_machine():
+    for line in _text(PROC / "meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _of_the_control_groups():
+    """What is left to each group that holds the process, in version 2 and version 1 of the interface."""
+    for line in _text(PROC / "self/cgroup").splitlines():
+        _, controllers, group = line.split(":", 2)
+        if not controllers:
+            top, limit, usage, cache = CGROUPS, "memory.max", "memory.current", "inactive_file"
+        elif controllers == "memory":
+            top, limit, usage = CGROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+            cache = "total_inactive_file"
+        else:
+            continue
+        # In a container the path may be that of the host: the group is then mounted at the top.
+        for folder in {top, *((top / group.lstrip("/")), *(top / group.lstrip("/")).parents)}:
+            most, used = _text(folder / limit).strip(), _text(folder / usage).strip()
+            if folder.is_relative_to(top) and most.isdigit() and used.isdigit():
+                # Pages of files count as used, and are given back on demand.
+                statistics = dict(entry.split() for entry in _text(folder / "memory.stat").splitlines())
+                yield int(most) - int(used) + int(statistics.get(cache, 0))
+
+
+def _of_the_process():
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    pages = _text(PROC / "self/statm").split()
+    if limit != resource.RLIM_INFINITY and pages:
+        yield limit - int(pages[0]) * resource.getpagesize()
+
+
+def _text(path):
+    """The text of a file, empty where there is none to read."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

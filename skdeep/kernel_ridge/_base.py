@@ -1,0 +1,140 @@
+"""What the estimators of kernel ridge regression share: data, kernel, problem, solution, prediction."""
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import gen_batches
+from sklearn.utils._chunking import get_chunk_n_rows
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdeep._sklearn import Interval, StrOptions, float_dtypes, sample_weights
+from skdeep.kernel_ridge._kernels import resolved
+from skdeep.kernel_ridge._problem import Problem
+from skdeep.kernels.names import NAMES
+
+# Rows of a precomputed matrix that are compared with its columns at a time.
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a fit.
+
+    Attributes
+    ----------
+    X, y, weights : arrays
+        Those of weight above 0; weights may be None.
+    kept : mask of shape (n_samples,) or None
+        Which of all samples these are; None stands for all.
+    X_all : array of shape (n_samples, n_features)
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+    kept: np.ndarray | None
+    X_all: np.ndarray
+
+
+class KernelRidgeBase(BaseEstimator):
+    """Kernel ridge regression of encoded targets; only its subclasses are estimators."""
+
+    _parameter_constraints = {
+        "kernel": [StrOptions({*NAMES, "precomputed"}), callable],
+        "gamma": [Interval(Real, 0, None, closed="neither"), None],
+        "degree": [Interval(Integral, 1, None, closed="left")],
+        "coef0": [Interval(Real, None, None, closed="neither")],
+        "kernel_params": [dict, None],
+        "fit_intercept": ["boolean"],
+        "memory_limit": [Interval(Integral, 0, None, closed="left"), None],
+        "random_state": ["random_state"],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = isinstance(self.kernel, str) and self.kernel == "precomputed"
+        return tags
+
+    def _validated(self, X, y, sample_weight, **checks):
+        """The data as `Samples`; a sample of weight 0 is none."""
+        X, y = validate_data(self, X, y, dtype=float_dtypes(X), order="C", **checks)
+        pairwise = self.__sklearn_tags__().input_tags.pairwise
+        if pairwise:
+            _check_symmetric(X)
+        weights = sample_weights(sample_weight, X)
+        if weights is None or weights.all():
+            return Samples(X, y, weights, None, X)
+        kept = weights > 0
+        return Samples(X[np.ix_(kept, kept)] if pairwise else X[kept], y[kept], weights[kept], kept, X)
+
+    def _problem(self, samples, y, alpha, **settings):
+        """The problem for encoded targets `y` of shape (n_samples,) or (n_samples, n_targets)."""
+        names = "gamma", "degree", "coef0", "kernel_params"
+        kernel = resolved(self.kernel, samples.X.shape[1], **{name: getattr(self, name) for name in names})
+        with np.errstate(over="ignore"):
+            Y = y.reshape(len(y), -1).astype(samples.X.dtype, order="C")
+        if not np.isfinite(Y).all():
+            raise ValueError(f"y overflows {Y.dtype}, the type of X: scale y, or give X in float64.")
+        return Problem(
+            *(kernel, samples.X, Y, alpha, samples.weights),
+            fit_intercept=self.fit_intercept,
+            memory_limit=self.memory_limit,
+            **settings,
+        )
+
+    def _store(self, samples, problem, solution, shape):
+        """Assign what predictions need, for targets of `shape` (n_targets,), or () for one without a dimension."""
+        coefficients = solution.coefficients
+        if samples.kept is not None:
+            coefficients = np.zeros((len(samples.kept), coefficients.shape[1]), coefficients.dtype)
+            coefficients[samples.kept] = solution.coefficients
+        # Whoever computed a Gram matrix has it still; other data may change under our hands.
+        pairwise = self.__sklearn_tags__().input_tags.pairwise
+        self.X_fit_ = samples.X_all if pairwise else samples.X_all.copy()
+        self.kernel_, self.solver_ = problem.kernel, solution.solver
+        self.dual_coef_ = coefficients.reshape(-1, *shape)
+        self.intercept_ = solution.intercepts.reshape(shape)[()]
+        self._feature_weights = None
+        if solution.feature_weights is not None:
+            self._feature_weights = solution.feature_weights.reshape(-1, *shape)
+
+    def _validated_query(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=float_dtypes(X), order="C", reset=False)
+        return X.astype(self.X_fit_.dtype, copy=False)
+
+    def _decide(self, X):
+        """f(x) + b for validated samples, array of shape (n_samples,) or (n_samples, n_targets)."""
+        if self._feature_weights is None:
+            return self.kernel_.gram(X, self.X_fit_) @ self.dual_coef_ + self.intercept_
+        m, phi = self.kernel_._explicit_map(X.shape[1])
+        batches = gen_batches(X.shape[0], get_chunk_n_rows(m * X.dtype.itemsize))
+        return np.concatenate([phi(X[rows]) @ self._feature_weights for rows in batches]) + self.intercept_
+
+
+def warn_of(solution, stacklevel):
+    """One warning where the solution is not the one minimum that was asked for."""
+    if solution.smallest is not None:
+        warnings.warn(
+            "The kernel is not positive semidefinite on these data: its Gram matrix has the eigenvalue "
+            f"{solution.smallest:.3g}. The coefficients solve the linear system, but minimise nothing.",
+            stacklevel=stacklevel + 1,
+        )
+    elif solution.singular:
+        warnings.warn(
+            "Singular matrix in solving dual problem. Using least-squares solution instead.", stacklevel=stacklevel + 1
+        )
+
+
+def _check_symmetric(K):
+    if K.shape[0] != K.shape[1]:
+        raise ValueError(f"A precomputed kernel must be a square matrix in fit, got one of shape {K.shape}.")
+    for rows in gen_batches(len(K), BLOCK):
+        difference, size = np.abs(K[rows] - K[:, rows].T).max(), np.abs(K[rows]).max()
+        if difference > np.sqrt(np.finfo(K.dtype).eps) * size:
+            raise ValueError(
+                f"A precomputed kernel must be symmetric, but it differs from its transpose by {difference:.3g}."
+            )

@@ -1,0 +1,207 @@
+"""The optimisation problem that an estimator hands to a solver, and the solvers by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+
+from skdeep.engine import memory
+from skdeep.solvers import cholesky, eigen
+from skdeep.solvers.holdout import leave_one_out
+from skdeep.solvers.reduction import Reduction
+
+# An SVD of a matrix of n x m is worth its while, against a Cholesky factorisation of n x n, up to m = n / 4.
+PRIMAL_SHARE = 4
+
+
+@dataclass(frozen=True)
+class Problem:
+    """min over f and b of sum_i w_i |y_i - f(x_i) - b|^2 + alpha |f|^2.
+
+    Attributes
+    ----------
+    kernel : object with `gram`
+    X : array of shape (n, n_features)
+    Y : array of shape (n, n_targets), of X's dtype
+    alpha : float or array of shape (n_targets,)
+    weights : array of shape (n,) or None
+        Above 0.
+    fit_intercept : bool
+        Whether there is a b, or 0 in its place.
+    leave_one_out : bool
+        Whether the leave-one-out errors are wanted as well.
+    memory_limit : int or None
+        Bytes that a Gram matrix and what is computed from it may take; None stands for what is free.
+    options : dict
+        Further parameters of the estimator, for the solvers that have any.
+    """
+
+    kernel: object
+    X: np.ndarray
+    Y: np.ndarray
+    alpha: float | np.ndarray
+    weights: np.ndarray | None = None
+    fit_intercept: bool = False
+    leave_one_out: bool = False
+    memory_limit: int | None = None
+    options: dict = field(default_factory=dict)
+
+    @property
+    def n_features_mapped(self):
+        """The number of features of the kernel's explicit map, infinite where there is none."""
+        explicit = self.kernel._explicit_map(self.X.shape[1])
+        return np.inf if explicit is None else explicit[0]
+
+    def reduction(self):
+        return Reduction(self.X.shape[0], self.X.dtype, self.weights, self.fit_intercept)
+
+    def gram(self):
+        """The Gram matrix as an operator, after a look at its diagonal: |k(x, y)|^2 <= k(x, x) k(y, y)."""
+        gram = self.kernel.gram(self.X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            finite = np.isfinite(gram.diagonal()).all()
+        if not finite:
+            raise ValueError(
+                f"The kernel {self.kernel!r} overflows {gram.dtype} on X; scale X, with StandardScaler for example."
+            )
+        return gram
+
+    def matrix(self, n_copies):
+        """The Gram matrix, if there is memory for so many of its size."""
+        n = self.X.shape[0]
+        self.check_memory(n_copies * n * n * self.X.dtype.itemsize, f"The {n} x {n} Gram matrix")
+        return self.gram().toarray()
+
+    def features(self, n_copies):
+        """phi(X), an array of its own, if there is memory for so many of its size."""
+        n, (m, phi) = self.X.shape[0], self.kernel._explicit_map(self.X.shape[1])
+        self.check_memory(n_copies * n * m * self.X.dtype.itemsize, f"The {n} x {m} matrix of features")
+        mapped = phi(self.X)
+        if sparse.issparse(mapped):
+            return mapped.toarray()
+        return mapped.copy() if mapped is self.X else mapped
+
+    def check_memory(self, needed, what):
+        """Raise MemoryError, before anything is allocated, where there is no room for what is needed."""
+        limit = memory.available() if self.memory_limit is None else self.memory_limit
+        if needed > limit:
+            kind = "are free" if self.memory_limit is None else "are allowed by memory_limit"
+            raise MemoryError(
+                f"{what} and what is computed from it need {_size(needed)}, but {_size(limit)} {kind}; "
+                "solver='pcg' and solver='nystroem' store no Gram matrix."
+            )
+
+
+def _size(n_bytes):
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:.1f} {name}"
+    return f"{n_bytes} bytes"
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solver found.
+
+    Attributes
+    ----------
+    coefficients : array of shape (n, n_targets)
+        Of f = sum_i c_i k(x_i, .), in the units of the problem.
+    intercepts : array of shape (n_targets,)
+    solver : str
+        What really ran.
+    singular : bool
+        Whether K + alpha I is singular to working precision, and the solution that of least norm.
+    smallest : float or None
+        A negative eigenvalue that rounding does not explain.
+    feature_weights : array of shape (n_features_mapped, n_targets) or None
+        f in the features of the kernel's explicit map.
+    errors : array of shape (n, n_targets) or None
+        y_i minus what a fit to all others predicts, where that was wanted.
+    n_iter : int
+        Iterations; a direct solver takes one.
+    error_bound : float or None
+        A bound on how far f is from the minimum, where the solver knows one.
+    """
+
+    coefficients: np.ndarray
+    intercepts: np.ndarray
+    solver: str
+    singular: bool = False
+    smallest: float | None = None
+    feature_weights: np.ndarray | None = None
+    errors: np.ndarray | None = None
+    n_iter: int = 1
+    error_bound: float | None = None
+
+
+def solve_by_cholesky(problem):
+    """One factorisation, of one alpha, in the one copy of the Gram matrix."""
+    if np.ndim(problem.alpha):
+        raise ValueError("solver='cholesky' factors one alpha: for one per target use solver='eigh' or 'auto'.")
+    reduction, K = problem.reduction(), problem.matrix(n_copies=1)
+    reduced = reduction.matrix(K)
+    factorised = cholesky.Factorised(reduced, problem.alpha)
+    if factorised.spectrum is not None:
+        return _from_spectrum("eigh", factorised.spectrum.expanded(reduction), reduction, problem)
+    C, errors = reduction.expand(factorised.solve(reduction.targets(problem.Y))), None
+    if problem.leave_one_out:
+        cholesky.invert(reduced)
+        errors = reduction.residuals(leave_one_out(C, reduction.expand_inverse(K).diagonal()))
+    return Solution(*reduction.solution(C, problem.Y), "cholesky", errors=errors)
+
+
+def solve_by_eigh(problem):
+    """One eigendecomposition, for any number of penalties."""
+    reduction = problem.reduction()
+    # LAPACK takes two more for its work, and the eigenvectors are one.
+    return _from_spectrum("eigh", eigen.decompose(problem.matrix(n_copies=4), reduction), reduction, problem)
+
+
+def solve_in_primal(problem):
+    """The singular values of the features of the kernel's explicit map."""
+    if problem.n_features_mapped == np.inf:
+        raise ValueError(
+            f"solver='primal' needs a kernel with a finite feature map, as Linear or Polynomial have; "
+            f"{problem.kernel!r} has none that is known."
+        )
+    reduction = problem.reduction()
+    spectrum = eigen.decompose_features(problem.features(n_copies=4), reduction)
+    return _from_spectrum("primal", spectrum, reduction, problem)
+
+
+def _from_spectrum(name, spectrum, reduction, problem):
+    weighted, alpha = reduction.weighted(problem.Y), problem.alpha
+    C = spectrum.solve(weighted, alpha)
+    weights = None if spectrum.V is None else spectrum.feature_weights(weighted, alpha)
+    errors = None
+    if problem.leave_one_out:
+        errors = reduction.residuals(leave_one_out(C, spectrum.inverse_diagonal(np.atleast_1d(alpha))))
+    return Solution(
+        *reduction.solution(C, problem.Y, weights),
+        name,
+        singular=spectrum.singular(alpha),
+        smallest=spectrum.smallest if spectrum.indefinite else None,
+        feature_weights=weights,
+        errors=errors,
+    )
+
+
+SOLVERS: dict[str, Callable[[Problem], Solution]] = {
+    "cholesky": solve_by_cholesky,
+    "eigh": solve_by_eigh,
+    "primal": solve_in_primal,
+}
+
+
+def automatic(problem):
+    """The name of the solver that costs least."""
+    if PRIMAL_SHARE * problem.n_features_mapped <= problem.X.shape[0]:
+        return "primal"
+    return "eigh" if np.ndim(problem.alpha) else "cholesky"
+
+
+def solve(problem, solver):
+    """The `Solution` by the solver of this name, which may be "auto"."""
+    return SOLVERS[automatic(problem) if solver == "auto" else solver](problem)
