@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.linalg import eigh, solve_triangular, svd
+from scipy.linalg import solve_triangular
 from scipy.sparse.linalg import eigsh
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import svd_flip
@@ -13,6 +13,7 @@ from skdeep.engine import memory
 from skdeep.feature_map._base import FeatureMap, partial_factor, require_finite, resolved
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.names import NAMES
+from skdeep.solvers.background import in_background
 
 
 class MercerFeatureMap(FeatureMap):
@@ -159,8 +160,8 @@ class MercerFeatureMap(FeatureMap):
         if self.eigen_solver != "auto":
             return self.eigen_solver
         n_samples = K.shape[0]
-        # The matrix, and what LAPACK works in.
-        if 2 * n_samples**2 * K.dtype.itemsize > memory.available():
+        # The matrix, its eigenvectors, and what LAPACK works in.
+        if 4 * n_samples**2 * K.dtype.itemsize > memory.available():
             return "rpcholesky"
         return "arpack" if n_samples > 200 and n_components < 10 else "dense"
 
@@ -203,12 +204,8 @@ class MercerFeatureMap(FeatureMap):
 
 
 def _dense(K, n_components, rng):
-    n = K.shape[0]
-    # The transpose of the symmetric matrix has LAPACK's order, and is overwritten.
-    eigenvalues, U = eigh(
-        K.toarray().T, subset_by_index=(n - n_components, n - 1), overwrite_a=True, check_finite=False
-    )
-    return eigenvalues[::-1], U[:, ::-1], slice(None)
+    eigenvalues, U = in_background(np.linalg.eigh, K.toarray())
+    return eigenvalues[::-1][:n_components], U[:, ::-1][:, :n_components], slice(None)
 
 
 def _arpack(K, n_components, rng):
@@ -225,7 +222,7 @@ def _rpcholesky(K, n_components, rng):
     # K is near F F^T with F = K[:, fitted] L^-T, L the pivots' rows of F. From F = U S V^T come its eigenvalues S^2
     # and U = K[:, fitted] L^-T V / S.
     partial = partial_factor(K, 2 * n_components, rng, K.kernel)
-    _, S, Vt = svd(partial.factor, full_matrices=False, check_finite=False)
+    _, S, Vt = in_background(np.linalg.svd, partial.factor, full_matrices=False)
     L = partial.factor[partial.pivots]
     directions = solve_triangular(L, Vt[:n_components].T * S[:n_components], lower=True, trans="T", check_finite=False)
     return S[:n_components] ** 2, directions, partial.pivots
