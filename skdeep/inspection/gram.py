@@ -190,15 +190,15 @@ class GramDisplay:
         self.eigenvalues_ = np.linalg.eigvalsh(gram)[::-1]
         places, sizes = np.arange(1, len(gram) + 1), np.abs(self.eigenvalues_)
         # Elements are rounded by a few eps sqrt(k(x, x) k(y, y)), a matrix of the size of the trace at most.
-        rounding = 10 * np.finfo(self.eigenvalues_.dtype).eps * max(np.abs(gram.diagonal()).sum(), sizes.max())
+        eps, largest = np.finfo(self.eigenvalues_.dtype).eps, max(np.abs(gram.diagonal()).sum(), sizes.max())
+        rounding = 10 * eps * (largest or 1.0)
         positive, negative = self.eigenvalues_ > 0, self.eigenvalues_ < -rounding
         axes = self.axes_[1]
+        level = axes.axhline(rounding, color="gray", linestyle="--", linewidth=1)
+        axes.set(xlabel="Number of the eigenvalue", yscale="log")
         line_kw = style_kwargs({"marker": ".", "linestyle": "none"}, line_kw)
-        self.lines_ = axes.semilogy(places[positive], sizes[positive], **line_kw)
-        self.lines_ += [axes.axhline(rounding, color="gray", linestyle="--", linewidth=1)]
+        self.lines_ = [*axes.plot(places[positive], sizes[positive], **line_kw), level]
         if negative.any():
-            self.lines_ += axes.semilogy(places[negative], sizes[negative], "x", color="tab:red", label="negative")
+            self.lines_ += axes.plot(places[negative], sizes[negative], "x", color="tab:red", label="negative")
             axes.legend()
-        axes.set(xlabel="Number of the eigenvalue")
-        if rounding:
-            axes.set_ylim(bottom=rounding / 100)
+        axes.set_ylim(bottom=rounding / 100)
