@@ -10,8 +10,8 @@ from skdeep.kernels.algebra import Kernel
 class GramDisplay:
     """The Gram matrix of a kernel as an image, and its eigenvalues on a logarithmic scale.
 
-    The eigenvalues come largest first; the dashed line is what the rounding of the matrix may add, below which
-    they say nothing. Where some are clearly negative, which proves that the function is no kernel, their absolute values are
+    The eigenvalues come largest first; the dashed line is what the rounding of the matrix may add, below which they say
+    nothing. Where some are clearly negative, which proves that the function is no kernel, their absolute values are
     drawn as crosses. Use `from_estimator` or `from_kernel` to create one. All parameters are stored as attributes.
 
     Parameters
