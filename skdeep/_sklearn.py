@@ -18,6 +18,7 @@ from sklearn.utils._plotting import _validate_style_kwargs as style_kwargs
 from sklearn.utils.metaestimators import _BaseComposition as Composition
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
 from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _get_feature_names as feature_names
 
 __all__ = [
     "Composition",
@@ -25,6 +26,7 @@ __all__ = [
     "Options",
     "StrOptions",
     "check_matplotlib_support",
+    "feature_names",
     "fitting",
     "float_dtypes",
     "is_first_partial_fit",

@@ -7,8 +7,9 @@ import sklearn
 
 from skdeep.engine import threads
 from skdeep.kernels import RBF, Constant, Linear, Polynomial
-from skdeep.kernels import gram as gram_module
-from skdeep.kernels.gram import DIRECT_FEATURES, Gram
+from skdeep.kernels import sweep
+from skdeep.kernels.gram import Gram
+from skdeep.kernels.sweep import DIRECT_FEATURES, Sweep
 from tests import _reference_kernels as reference
 
 DTYPES = [np.float32, np.float64]
@@ -43,9 +44,9 @@ def both_ways(monkeypatch):
     """Compute symmetric matrices by half the tiles and by all of them."""
 
     def compute(kernel, X):
-        monkeypatch.setattr(gram_module, "SYMMETRIC_WORK", 0)
+        monkeypatch.setattr(sweep, "SYMMETRIC_WORK", 0)
         half = Gram(kernel, X).toarray()
-        monkeypatch.setattr(gram_module, "SYMMETRIC_WORK", np.inf)
+        monkeypatch.setattr(sweep, "SYMMETRIC_WORK", np.inf)
         return half, Gram(kernel, X).toarray()
 
     return compute
@@ -74,7 +75,7 @@ def test_nothing_is_written_outside(n_samples, dtype):
     operator = Gram(COMPOSED, X)
     for symmetric in (False, True):
         guarded = np.full(n_samples**2 + 128, 7, dtype)
-        operator._fill(guarded[64:-64].reshape(n_samples, n_samples), operator._x, symmetric=symmetric)
+        operator._sweep.fill(guarded[64:-64].reshape(n_samples, n_samples), symmetric)
         assert (guarded[:64] == 7).all()
         assert (guarded[-64:] == 7).all()
 
@@ -94,7 +95,7 @@ def test_every_element_is_written_when_symmetric(n_features):
     X = samples(1000, n_features, np.float32)
     operator = Gram(RBF(), X)
     K = np.full((1000, 1000), np.nan, np.float32)
-    operator._fill(K, operator._x, symmetric=True)
+    operator._sweep.fill(K, symmetric=True)
     assert not np.isnan(K).any()
     np.testing.assert_array_equal(K, Gram(RBF(), X, X).toarray())
 
@@ -177,8 +178,8 @@ def test_rows_diagonal_and_product_are_of_the_same_matrix(n_features, dtype):
 
 def test_product_keeps_to_the_working_memory(monkeypatch):
     heights = []
-    fill = Gram._fill
-    monkeypatch.setattr(Gram, "_fill", lambda self, K, *args: heights.append(len(K)) or fill(self, K, *args))
+    fill = Sweep.fill_span
+    monkeypatch.setattr(Sweep, "fill_span", lambda self, K, *args: heights.append(len(K)) or fill(self, K, *args))
     X = samples(1000, 3, np.float64)
     with sklearn.config_context(working_memory=1):
         product = Gram(RBF(), X) @ X

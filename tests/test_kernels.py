@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.metrics.pairwise import linear_kernel, polynomial_kernel, rbf_kernel
 
 from skdeep import kernels
-from skdeep.engine.gram import SOURCE
+from skdeep.engine.tile_program import SOURCE
 from skdeep.kernels import RBF, Constant, Kernel, Linear, Polynomial, Power, Product, Scaled, Sum, from_name
 from skdeep.kernels.program import compile_tile_program
 from tests import _reference_kernels as reference
@@ -109,8 +109,8 @@ def test_a_hyperparameter_changes_the_constants_alone():
 def test_registers_are_used_again():
     k = sum([RBF(l) for l in range(1, 30)])
     program = compile_tile_program(k, 4)
-    # The distance, the sum so far, and the next term.
-    assert program.n_registers == 3
+    # The engine's own, the distance, the sum so far, and the next term.
+    assert program.n_registers == 4
     assert (program.instructions[:, 0] == SOURCE).sum() == 1
 
 

@@ -8,7 +8,17 @@ import pytest
 
 from skdeep.engine.activations import ACTIVATIONS, CODES, activate, slope
 from skdeep.engine.dense import matrix_product
-from skdeep.engine.elementary import exp_vector, logistic_vector, tanh_vector
+from skdeep.engine.elementary import (
+    angle_vector,
+    arccos_vector,
+    cos_vector,
+    exp_vector,
+    log1p_vector,
+    log_vector,
+    logistic_vector,
+    sin_vector,
+    tanh_vector,
+)
 from skdeep.engine.jit import compiled, integer, integers, out, reals
 from skdeep.engine.program import GRADIENT_CHANNELS, NARROW, PIXELS, TAPS, WIDE
 from skdeep.engine.simd import (
@@ -50,36 +60,65 @@ def integers_like(rng, shape, dtype, largest=8):
 
 
 @compiled
-def _exp(x: reals, y: out):
+def _evaluate(code: integer, x: reals, y: out):
     for i in range(0, len(x), lanes_of(x)):
-        store(exp_vector(load(x, i)), y, i)
+        v = load(x, i)
+        if code == 0:
+            v = exp_vector(v)
+        elif code == 1:
+            v = tanh_vector(v)
+        elif code == 2:
+            v = logistic_vector(v)
+        elif code == 3:
+            v = log_vector(v)
+        elif code == 4:
+            v = log1p_vector(v)
+        elif code == 5:
+            v = sin_vector(v)
+        elif code == 6:
+            v = cos_vector(v)
+        elif code == 7:
+            v = arccos_vector(v)
+        elif code == 8:
+            v = angle_vector(v)
+        store(v, y, i)
 
 
-@compiled
-def _tanh(x: reals, y: out):
-    for i in range(0, len(x), lanes_of(x)):
-        store(tanh_vector(load(x, i)), y, i)
+# The references by name, in the order of the codes; the domains below are the documented ones.
+FUNCTIONS = {
+    "exp": np.exp,
+    "tanh": np.tanh,
+    "logistic": lambda x: 1 / (1 + np.exp(-x)),
+    "log": np.log,
+    "log1p": np.log1p,
+    "sin": np.sin,
+    "cos": np.cos,
+    "arccos": np.arccos,
+    "angle": lambda w: 2 * np.arcsin(np.sqrt(w / 2)),
+}
 
 
-@compiled
-def _logistic(x: reals, y: out):
-    for i in range(0, len(x), lanes_of(x)):
-        store(logistic_vector(load(x, i)), y, i)
-
-
-def evaluated(function, x):
-    """`function` on a vector of any length: padded to whole vectors."""
+def evaluated(name, x):
+    """A function of the engine on a vector of any length: padded to whole vectors."""
     padded = np.pad(x, (0, -x.size % lanes(x.dtype)))
     y = np.full_like(padded, 7)
-    function(padded, y)
+    _evaluate(list(FUNCTIONS).index(name), padded, y)
     return y[: x.size]
+
+
+def exact(name, x):
+    return FUNCTIONS[name](x.astype(np.longdouble))
+
+
+def last_place(dtype, want):
+    """The unit of the last place of an extended-precision result, correctly rounded."""
+    with np.errstate(under="ignore"):
+        return np.spacing(np.abs(want).astype(dtype)).astype(np.longdouble)
 
 
 def ulps(got, want):
     """Distance from an extended-precision result in units of the last place of the correctly rounded one."""
-    with np.errstate(under="ignore"):
-        unit = np.spacing(np.abs(want).astype(got.dtype)).astype(np.longdouble)
-    return np.abs(got.astype(np.longdouble) - want) / unit
+    return np.abs(got.astype(np.longdouble) - want) / last_place(got.dtype, want)
 
 
 def spread(dtype, low, high, rng, n=20_000):
@@ -89,6 +128,12 @@ def spread(dtype, low, high, rng, n=20_000):
     return signed[(low <= signed) & (signed <= high)].astype(dtype)
 
 
+def around(dtype, *centres, n=300):
+    """The numbers of a dtype next to some places, n on either side."""
+    centres = np.array(centres, dtype)
+    return np.concatenate([centres + k * np.spacing(centres) for k in range(-n, n + 1)]).astype(dtype)
+
+
 # Where the results are normal numbers, twice the smallest of them at the least.
 EXP_RANGE = {np.float32: (-86.5, 88.722), np.float64: (-707.6, 709.7826)}
 
@@ -96,36 +141,143 @@ EXP_RANGE = {np.float32: (-86.5, 88.722), np.float64: (-707.6, 709.7826)}
 @DTYPES
 def test_exp(dtype, rng):
     x = spread(dtype, *EXP_RANGE[dtype], rng)
-    assert ulps(evaluated(_exp, x), np.exp(x.astype(np.longdouble))).max() <= 2
+    assert ulps(evaluated("exp", x), exact("exp", x)).max() <= 2
 
 
 @DTYPES
 def test_tanh(dtype, rng):
     # 0.625 is where one formula takes over from the other.
     x = np.concatenate([spread(dtype, -50.0, 50.0, rng), 0.625 + np.linspace(-1e-3, 1e-3, 999).astype(dtype)])
-    assert ulps(evaluated(_tanh, x), np.tanh(x.astype(np.longdouble))).max() <= 2
+    assert ulps(evaluated("tanh", x), exact("tanh", x)).max() <= 2
 
 
 @DTYPES
 def test_logistic(dtype, rng):
     # Half an ulp each from sum and quotient, and that of exp may be two of the quotient's, which has another exponent.
     x = spread(dtype, EXP_RANGE[dtype][0], 50.0, rng)
-    assert ulps(evaluated(_logistic, x), 1 / (1 + np.exp(-x.astype(np.longdouble)))).max() <= 3
+    assert ulps(evaluated("logistic", x), exact("logistic", x)).max() <= 3
+
+
+@DTYPES
+def test_log(dtype, rng):
+    limits = np.finfo(dtype)
+    # All exponents, the places where they take their steps, and those beside the zero at 1.
+    powers = 2.0 ** np.arange(limits.minexp, limits.maxexp)
+    steps = np.concatenate([around(dtype, *powers, n=3), around(dtype, *(np.sqrt(0.5) * powers[1:]), n=3)])
+    x = np.concatenate([spread(dtype, limits.tiny, limits.max, rng), spread(dtype, 0.5, 2.0, rng), steps, [limits.max]])
+    x = x[x >= limits.tiny].astype(dtype)
+    assert ulps(evaluated("log", x), exact("log", x)).max() <= 2
+
+
+@DTYPES
+def test_log1p(dtype, rng):
+    limits = np.finfo(dtype)
+    # Where the exponent of 1 + x takes its steps, and where 1 + x forgets x, or the 1.
+    steps = around(dtype, *(2.0 ** np.arange(0.5, 70) - 1), *(2.0 ** np.arange(-70, 70)))
+    below_zero = 2.0 ** -np.arange(1, 24) - 1
+    x = np.concatenate([spread(dtype, 0.0, limits.max, rng), spread(dtype, -1.0, 4.0, rng), steps, [limits.max]])
+    x = np.concatenate([x[x > -1], below_zero]).astype(dtype)
+    assert ulps(evaluated("log1p", x), exact("log1p", x)).max() <= 2
+
+
+# Up to here two ulp are promised, and how much of an argument may get lost where sine or cosine is all but zero.
+WAVE_RANGE = {np.float32: 6400.0, np.float64: 1e5}
+WAVE_LOSS = {np.float32: 1.2e-15, np.float64: 3e-28}
+
+
+@DTYPES
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_waves(name, dtype, rng):
+    largest = WAVE_RANGE[dtype]
+    # All zeros of both, and all places where one takes over from the other.
+    nearest = (np.arange(1, np.floor(largest * 4 / np.pi)) * (np.pi / 4)).astype(dtype)
+    x = np.concatenate([spread(dtype, -largest, largest, rng), nearest, -nearest, around(dtype, *nearest[:20])])
+    got, want = evaluated(name, x), exact(name, x)
+    lost = WAVE_LOSS[dtype] * np.abs(x.astype(np.longdouble))
+    assert (np.abs(got - want) <= 2 * last_place(dtype, want) + lost).all()
+    assert np.abs(got).max() <= 1
+
+
+@DTYPES
+def test_sine_and_cosine_are_on_the_circle(dtype, rng):
+    # Two ulp of a number below one are at most an eps, and twice an eps times |sin| + |cos| <= sqrt(2) is below three.
+    x = spread(dtype, -WAVE_RANGE[dtype], WAVE_RANGE[dtype], rng)
+    sine, cosine = (evaluated(name, x).astype(np.longdouble) for name in ("sin", "cos"))
+    assert np.abs(sine**2 + cosine**2 - 1).max() <= 3 * np.finfo(dtype).eps
+
+
+@DTYPES
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_waves_far_out(name, dtype, rng):
+    # As good as for an argument off by its last place, and no number at all has a result beyond -1 or 1.
+    x = spread(dtype, 10 * WAVE_RANGE[dtype], 100 * WAVE_RANGE[dtype], rng)
+    assert np.abs(evaluated(name, x) - exact(name, x)).max() <= np.spacing(x.max())
+    x = spread(dtype, 1.0, np.finfo(dtype).max, rng)
+    assert np.abs(evaluated(name, np.concatenate([x, -x]))).max() <= 1
+
+
+@DTYPES
+def test_arccos(dtype, rng):
+    # 1/2 and -1/2 are where one formula takes over from another.
+    ends = 1 - 2.0 ** -np.arange(30)
+    x = np.concatenate([spread(dtype, -1.0, 1.0, rng), around(dtype, -0.5, 0.5), ends, -ends, [-1, 1]]).astype(dtype)
+    assert ulps(evaluated("arccos", x), exact("arccos", x)).max() <= 2
+
+
+@DTYPES
+def test_angle(dtype, rng):
+    places = around(dtype, 0.5, 1.0, 1.5)
+    w = np.concatenate([spread(dtype, 0.0, 2.0, rng), places, 2 - 2.0 ** -np.arange(30), [2]]).astype(dtype)
+    assert ulps(evaluated("angle", w), exact("angle", w)).max() <= 2
+
+
+@DTYPES
+def test_log_undoes_exp(dtype, rng):
+    # Two ulp of exp(x), at most two eps of it, move the logarithm by two eps; and two ulp are its own.
+    x, eps = rng.uniform(-80, 80, 20_000).astype(dtype), np.finfo(dtype).eps
+    np.testing.assert_allclose(evaluated("log", evaluated("exp", x)), x, rtol=2 * eps, atol=2 * eps)
+
+
+@DTYPES
+def test_angle_undoes_the_sine_of_half_of_it(dtype, rng):
+    # The square of a sine off by two eps is off by four, its angle by less, since tan(t / 2) < t; and two are its own.
+    t = spread(dtype, np.sqrt(np.finfo(dtype).tiny), np.pi / 2, rng)
+    w = 2 * evaluated("sin", t / 2) ** 2
+    normal = w >= np.finfo(dtype).tiny
+    np.testing.assert_allclose(evaluated("angle", w)[normal], t[normal], rtol=6 * np.finfo(dtype).eps, atol=0)
 
 
 @DTYPES
 @pytest.mark.parametrize(
-    ("function", "points", "values"),
-    [
-        (_exp, [-np.inf, 0.0, -0.0, np.inf, np.nan], [0, 1, 1, np.inf, np.nan]),
-        (_tanh, [-np.inf, 0.0, -0.0, np.inf, np.nan], [-1, 0, 0, 1, np.nan]),
-        (_logistic, [-np.inf, 0.0, -0.0, np.inf, np.nan], [0, 0.5, 0.5, 1, np.nan]),
-    ],
-    ids=["exp", "tanh", "logistic"],
+    ("name", "low", "high", "slope"),
+    [("log", 0.5, 3.0, 1), ("log1p", 0.0, 3.0, 1), ("arccos", -1.0, 1.0, -1), ("angle", 0.0, 2.0, 1)],
 )
-def test_special_points(function, points, values, dtype):
+def test_monotone(name, low, high, slope, dtype):
+    # Across all places where formulas change, in steps that are wide beside the last places of float32.
+    y = evaluated(name, np.linspace(low, high, 100_000).astype(dtype))
+    assert (np.diff(y) * slope > 0).all()
+
+
+NAN = np.nan
+POINTS = {
+    "exp": ([-np.inf, 0.0, -0.0, np.inf, NAN], [0, 1, 1, np.inf, NAN]),
+    "tanh": ([-np.inf, 0.0, -0.0, np.inf, NAN], [-1, 0, 0, 1, NAN]),
+    "logistic": ([-np.inf, 0.0, -0.0, np.inf, NAN], [0, 0.5, 0.5, 1, NAN]),
+    "log": ([-np.inf, -1.0, -1e-30, 0.0, -0.0, 1.0, np.inf, NAN], [NAN, NAN, NAN, -np.inf, -np.inf, 0, np.inf, NAN]),
+    "log1p": ([-np.inf, -1.001, -1.0, 0.0, -0.0, np.inf, NAN], [NAN, NAN, -np.inf, 0, 0, np.inf, NAN]),
+    "sin": ([-np.inf, 0.0, -0.0, np.inf, NAN], [NAN, 0, 0, NAN, NAN]),
+    "cos": ([-np.inf, 0.0, -0.0, np.inf, NAN], [NAN, 1, 1, NAN, NAN]),
+    "arccos": ([-np.inf, -1.001, 1.0, 1.001, np.inf, NAN], [NAN, NAN, 0, NAN, NAN, NAN]),
+    "angle": ([-np.inf, -1e-30, 0.0, -0.0, 2.001, np.inf, NAN], [NAN, NAN, 0, 0, NAN, NAN, NAN]),
+}
+
+
+@DTYPES
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_special_points(name, dtype):
     # The sign of a zero is not promised: the engine compiles with "nsz".
-    np.testing.assert_array_equal(evaluated(function, np.array(points, dtype)), np.array(values, dtype))
+    points, values = POINTS[name]
+    np.testing.assert_array_equal(evaluated(name, np.array(points, dtype)), np.array(values, dtype))
 
 
 @DTYPES
@@ -135,10 +287,10 @@ def test_far_out(dtype):
     beyond = np.log(np.longdouble(largest)) + np.array([1e-3, 1, 1e3, 1e30])
     below = np.log(np.longdouble(np.finfo(dtype).tiny)) - np.array([1e-3, 1, 1e3, 1e30])
     x = np.array([*beyond, largest, *below, -largest], dtype)
-    np.testing.assert_array_equal(evaluated(_exp, x), [np.inf] * 5 + [0] * 5)
+    np.testing.assert_array_equal(evaluated("exp", x), [np.inf] * 5 + [0] * 5)
     x = np.array([1000, 1e30, largest], dtype)
-    np.testing.assert_array_equal(evaluated(_tanh, np.concatenate([x, -x])), [1, 1, 1, -1, -1, -1])
-    np.testing.assert_array_equal(evaluated(_logistic, np.concatenate([x, -x])), [1, 1, 1, 0, 0, 0])
+    np.testing.assert_array_equal(evaluated("tanh", np.concatenate([x, -x])), [1, 1, 1, -1, -1, -1])
+    np.testing.assert_array_equal(evaluated("logistic", np.concatenate([x, -x])), [1, 1, 1, 0, 0, 0])
 
 
 @DTYPES
@@ -146,7 +298,7 @@ def test_exp_between_the_edges_is_off_by_less_than_a_smallest_number(dtype):
     # Between the last accurate point and the smallest normal number a zero may come early; never anything else.
     start = EXP_RANGE[dtype][0]
     x = np.linspace(start, start - 3, 2000).astype(dtype)
-    got, want = evaluated(_exp, x), np.exp(x.astype(np.longdouble))
+    got, want = evaluated("exp", x), exact("exp", x)
     assert np.all((got == 0) | (np.abs(got / want - 1) < 2 * np.finfo(dtype).eps))
     assert np.abs(got - want).max() < 4 * np.finfo(dtype).tiny
 
@@ -154,9 +306,20 @@ def test_exp_between_the_edges_is_off_by_less_than_a_smallest_number(dtype):
 @DTYPES
 def test_subnormal_arguments(dtype):
     x = np.array([1, -1], dtype) * np.finfo(dtype).smallest_subnormal
-    np.testing.assert_array_equal(evaluated(_exp, x), [1, 1])
-    np.testing.assert_array_equal(evaluated(_tanh, x), x)
-    np.testing.assert_array_equal(evaluated(_logistic, x), [0.5, 0.5])
+    np.testing.assert_array_equal(evaluated("exp", x), [1, 1])
+    np.testing.assert_array_equal(evaluated("tanh", x), x)
+    np.testing.assert_array_equal(evaluated("logistic", x), [0.5, 0.5])
+    np.testing.assert_array_equal(evaluated("log", x), [-np.inf, np.nan])
+    np.testing.assert_array_equal(evaluated("log1p", x), x)
+    np.testing.assert_array_equal(evaluated("sin", x), x)
+    np.testing.assert_array_equal(evaluated("cos", x), [1, 1])
+
+
+@DTYPES
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_lane_makes_no_difference(name, dtype, rng):
+    x = spread(dtype, 0.0, 1.0, rng, n=500)
+    np.testing.assert_array_equal(evaluated(name, x[1:]), evaluated(name, x)[1:])
 
 
 # ------------------------------------------------------------------------------------- activations

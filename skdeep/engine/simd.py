@@ -8,7 +8,9 @@ Multiplications are joined to additions only by `fma`, fused where the machine c
 """
 
 import inspect
+import math
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, errors
@@ -124,12 +126,57 @@ class Vec:
 
     def times_power_of_two(self, exponent):
         """self * 2 ** exponent, the exponent a whole number within the range of normal numbers."""
-        bias, shift = (127, 23) if self.bits == 32 else (1023, 52)
-        integers = ir.VectorType(ir.IntType(self.bits), self.type.count)
-        number = lambda n: ir.Constant(integers, [n] * self.type.count)
-        field = self.builder.add(self.builder.fptosi(exponent.value, integers), number(bias))
-        power = self.builder.bitcast(self.builder.shl(field, number(shift)), self.type)
-        return self._emit("fmul", self.value, power)
+        field = exponent._low_bits(self._bias)
+        power = self.builder.shl(field, self._integers(self._mantissa_bits))
+        return self * self._from_bits(power)
+
+    def bit(self, n):
+        """The mask of the whole numbers below 2^21 (float32) or 2^50 in size with bit n of two's complement set."""
+        sign_first = self.builder.shl(self._low_bits(), self._integers(self.bits - 1 - n))
+        return self.builder.icmp_signed("<", sign_first, self._integers(0))
+
+    def split(self):
+        """A whole number e and m from sqrt(1/2) to sqrt(2) with self = m 2^e, for positive normal numbers."""
+        size, one = self._mantissa_bits, self._bias << self._mantissa_bits
+        root = _bits_of(math.sqrt(0.5), self.bits)
+        integers = self._integers
+        # An addition to the bits moves the step from one exponent to the next from powers of two to their roots.
+        shifted = self.builder.add(self._as_bits(), integers(one - root))
+        # As the last bits of 2^size, the exponent is a number without being converted.
+        power = _bits_of(2.0**size, self.bits)
+        field = self.builder.or_(self.builder.lshr(shifted, integers(size)), integers(power))
+        exponent = self._from_bits(field) - (2.0**size + self._bias)
+        mantissa = self.builder.add(self.builder.and_(shifted, integers(2**size - 1)), integers(root))
+        return exponent, self._from_bits(mantissa)
+
+    @property
+    def _mantissa_bits(self):
+        return 23 if self.bits == 32 else 52
+
+    @property
+    def _bias(self):
+        return 127 if self.bits == 32 else 1023
+
+    def _integers(self, number):
+        return ir.Constant(ir.VectorType(ir.IntType(self.bits), self.type.count), [number] * self.type.count)
+
+    def _as_bits(self):
+        return self.builder.bitcast(self.value, ir.VectorType(ir.IntType(self.bits), self.type.count))
+
+    def _from_bits(self, integers):
+        return Vec(self.builder, self.builder.bitcast(integers, self.type))
+
+    def _low_bits(self, offset=0):
+        """Integers whose last 22 or 51 bits are those of self + offset, a whole number of that size.
+
+        Added to 1.5 * 2^52 its units are the sum's last bits: AVX2 cannot convert float64 to integers.
+        """
+        return (self + (1.5 * 2.0**self._mantissa_bits + offset))._as_bits()
+
+
+def _bits_of(number, bits):
+    """The bits of a floating-point number as an integer."""
+    return int(np.array(number, f"f{bits // 8}").view(f"i{bits // 8}"))
 
 
 def elementwise(formula):
@@ -280,6 +327,18 @@ def keep_first(typingctx, vector, n):
         return builder.select(mask, value, ir.Constant(value.type, [0.0] * value.type.count))
 
     return vector(vector, n), codegen
+
+
+@intrinsic
+def any_below(typingctx, vector, bound):
+    """Whether a lane of the vector is below that of the other."""
+
+    def codegen(context, builder, signature, args):
+        mask = builder.fcmp_ordered("<", *args)
+        bits = builder.bitcast(mask, ir.IntType(mask.type.count))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
+    return types.boolean(vector, bound), codegen
 
 
 @intrinsic

@@ -66,6 +66,10 @@ def _squared_difference(a, b, total):
     return difference.fma(difference, total)
 
 
+def _absolute_difference(a, b, total):
+    return (a - b).absolute() + total
+
+
 def _row_tile(combine):
     """tile[p, q] = sum over k < n of combine(X[x_at + p * x_row + k * x_step], Y[y_at + k * y_step + q * lanes :]).
 
@@ -99,6 +103,7 @@ def _row_tile(combine):
 
 dot_tile = _row_tile(_product)
 squared_distance_tile = _row_tile(_squared_difference)
+absolute_distance_tile = _row_tile(_absolute_difference)
 
 
 @intrinsic(prefer_literal=True)

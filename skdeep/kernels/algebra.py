@@ -4,6 +4,7 @@ A kernel is a description. It holds hyperparameters and emits its formula into a
 samples, broadcasting and validation of data are done here, once for all.
 """
 
+import copy
 import functools
 import inspect
 import math
@@ -11,29 +12,40 @@ import operator
 from numbers import Integral, Real
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 
-from skdeep._sklearn import Composition, Interval, float_dtypes
+from skdeep._sklearn import Composition, Interval, feature_names, float_dtypes
 from skdeep.kernels.gram import Gram
+from skdeep.kernels.gradient import gradient
+from skdeep.kernels.program import Number
 
 
 class Kernel(BaseEstimator):
     """A function k(x, y) whose Gram matrices are symmetric and positive semidefinite.
 
-    Kernels are combined by `+`, `*` and `**`, with each other and with positive numbers.
+    Kernels are combined by `+`, `*` and `**`, with each other and with positive numbers. They are equal, and have
+    equal hashes, where they are of the same structure and have the same hyperparameters.
     """
 
-    # NumPy scalars on the left leave the operation to the kernel.
+    # NumPy scalars and arrays on the left leave the operation to the kernel.
     __array_ufunc__ = None
+
+    # The names of what derivatives are taken by, positive numbers or lists of them.
+    _hyperparameters = ()
+    # Whether every Gram matrix is positive semidefinite if those of the terms are.
+    _keeps_validity = True
+    # Whether the formula needs samples that are rows of numbers.
+    _reads_numbers = True
 
     def _emit(self, tile):
         """The formula of the kernel, as an expression over the sources of `tile`, or as a number."""
         raise NotImplementedError
 
     def _terms(self):
-        """The kernels that this one is made of."""
-        return ()
+        """The kernels that this one is made of, by the names that `get_params` puts before their parameters."""
+        return {}
 
     def _explicit_map(self, n_features):
         """A finite phi with k(x, y) = phi(x) . phi(y), as (how many features, function of X), or None."""
@@ -44,19 +56,22 @@ class Kernel(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples_X, n_features)
-            Float32 is kept if Y is float32 too, all else becomes float64.
-        Y : array-like of shape (n_samples_Y, n_features) or None, default=None
+        X : array-like or sparse array of shape (n_samples_X, n_features)
+            Float32 is kept if Y is float32 too, all else becomes float64. A DataFrame's columns can be chosen by
+            name. Kernels that are made of `Custom` alone take any sequence of objects.
+        Y : the same, of shape (n_samples_Y, n_features), or None, default=None
             None stands for X; the matrix is then exactly symmetric.
 
         Returns
         -------
-        K : array of shape (n_samples_X, n_samples_Y)
+        K : ndarray of shape (n_samples_X, n_samples_Y)
 
         Raises
         ------
         ValueError
             If the data hold NaN or infinity or do not fit each other, or if a hyperparameter is invalid.
+        MemoryError
+            If the matrix does not fit in memory.
         """
         return self.gram(X, Y).toarray()
 
@@ -66,20 +81,115 @@ class Kernel(BaseEstimator):
 
     def gram(self, X, Y=None):
         """The Gram matrix as a `Gram`, an operator that computes what is asked of it and stores nothing."""
+        return Gram(self, *self.checked(X, Y))
+
+    def gradient(self, X, Q):
+        """<Q, dK / d log parameter> for every hyperparameter, in one sweep that stores no matrix.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+        Q : array-like of shape (n_samples, n_samples)
+            The derivative of a function of the Gram matrix by its elements.
+
+        Returns
+        -------
+        gradient : dict of str to float or ndarray
+            The derivative of that function by the logarithm of each hyperparameter, named as in `get_params`; an
+            array for a hyperparameter that is a list.
+
+        Raises
+        ------
+        ValueError
+            As for a Gram matrix, or if the shape of Q is not that of the matrix.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skdeep.kernels import RBF
+        >>> k = 2 * RBF()
+        >>> k.gradient([[0.0], [1.0]], np.ones((2, 2)))["scale"].round(3)
+        np.float64(6.426)
+        """
+        X, _, names = self.checked(X, None)
+        return gradient(self, X, np.asarray(Q), names)
+
+    @property
+    def positive_semidefinite(self):
+        """Whether every Gram matrix is positive semidefinite by construction; None where it is not known."""
+        return True if self._keeps_validity and all(k.positive_semidefinite for k in self._terms().values()) else None
+
+    def checked(self, X, Y):
+        """Valid samples of one dtype, and the names of their features."""
         self._validate_deeply()
-        X = check_array(X, dtype=float_dtypes(X), order="C")
-        if Y is not None:
-            Y = check_array(Y, dtype=float_dtypes(Y), order="C")
-            if X.shape[1] != Y.shape[1]:
-                raise ValueError(f"X has {X.shape[1]} features, but Y has {Y.shape[1]}.")
-            dtype = np.result_type(X, Y)
-            X, Y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)
-        return Gram(self, X, Y)
+        if not self.needs_numbers():
+            return X, Y, None
+        names = feature_names(X)
+        X = check_array(X, accept_sparse="csr", dtype=float_dtypes(X), order="C")
+        if Y is None:
+            return X, None, names
+        Y = check_array(Y, accept_sparse="csr", dtype=float_dtypes(Y), order="C")
+        if X.shape[1] != Y.shape[1]:
+            raise ValueError(f"X has {X.shape[1]} features, but Y has {Y.shape[1]}.")
+        dtype = np.result_type(X.dtype, Y.dtype)
+        X, Y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)
+        if sp.issparse(X) or sp.issparse(Y):
+            X, Y = sp.csr_array(X), sp.csr_array(Y)
+        return X, Y, names
+
+    def needs_numbers(self):
+        terms = self._terms().values()
+        return any(term.needs_numbers() for term in terms) if terms else self._reads_numbers
 
     def _validate_deeply(self):
         self._validate_params()
-        for term in self._terms():
+        for term in self._terms().values():
             term._validate_deeply()
+
+    def tracked(self, prefix=""):
+        """A copy whose hyperparameters are `Number`s, for its formula alone."""
+        if self.untracked is not self:
+            return self
+        twin = copy.copy(self)
+        for name in self._hyperparameters:
+            value, key = getattr(self, name), prefix + name
+            if isinstance(value, Real):
+                setattr(twin, name, Number(float(value), (((key, None), float(value)),)))
+            elif value is not None:
+                entries = np.asarray(value, dtype=np.float64).tolist()
+                setattr(twin, name, tuple(Number(v, (((key, i), v),)) for i, v in enumerate(entries)))
+        twin._set_terms({name: term.tracked(f"{prefix}{name}__") for name, term in self._terms().items()})
+        twin._untracked = self
+        return twin
+
+    @property
+    def untracked(self):
+        """The kernel that a tracked one is a copy of, or itself."""
+        return getattr(self, "_untracked", self)
+
+    def tracked_keys(self):
+        """The keys of the `Number`s of a tracked kernel; none of another."""
+        for name in self._hyperparameters:
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                yield from (key for key, _ in getattr(number, "slopes", ()))
+        for term in self._terms().values():
+            yield from term.tracked_keys()
+
+    def _set_terms(self, terms):
+        for name, term in terms.items():
+            setattr(self, name, term)
+
+    def _structure(self):
+        """What the kernel is, as nested tuples."""
+        parameters = self.get_params(deep=False)
+        return type(self), tuple((name, _frozen(parameters[name])) for name in sorted(parameters))
+
+    def __eq__(self, other):
+        return self._structure() == other._structure() if isinstance(other, Kernel) else NotImplemented
+
+    def __hash__(self):
+        return hash(self._structure())
 
     def __add__(self, other):
         if isinstance(other, Kernel):
@@ -121,6 +231,54 @@ class Kernel(BaseEstimator):
     def __neg__(self):
         raise TypeError("A negative multiple of a kernel is not positive semidefinite.")
 
+    def exp(self):
+        """The kernel exp(k(x, y)), a limit of polynomials with positive coefficients."""
+        from skdeep.kernels.nodes import Exp
+
+        return Exp(self)
+
+    def polynomial(self, coefs):
+        """The kernel sum_i coefs[i] k(x, y)^i.
+
+        Parameters
+        ----------
+        coefs : array-like of shape (degree + 1,)
+            Coefficients of at least 0, that of the constant first.
+        """
+        from skdeep.kernels.nodes import PolynomialOf
+
+        return PolynomialOf(self, coefs)
+
+    def rescale(self, function):
+        """The kernel f(x) k(x, y) f(y).
+
+        Parameters
+        ----------
+        function : callable or "unit norm"
+            An array of rows (n_samples, n_features) -> an array (n_samples,); "unit norm" is 1 / |x|.
+        """
+        from skdeep.kernels.nodes import Rescaled
+
+        return Rescaled(self, function)
+
+    def on(self, columns):
+        """The kernel of some features.
+
+        Parameters
+        ----------
+        columns : int, str, list of either, slice or mask
+            Within a kernel that is itself on columns, of these. Names need data with names.
+        """
+        from skdeep.kernels.nodes import OnColumns
+
+        return OnColumns(self, columns)
+
+    def normalize(self):
+        """The kernel k(x, y) / sqrt(k(x, x) k(y, y)), the cosine of the angle between feature vectors."""
+        from skdeep.kernels.nodes import Normalized
+
+        return Normalized(self)
+
     # How tightly the outermost operation of the representation binds: sum, product, power, call.
     _binding = 3
 
@@ -158,6 +316,14 @@ def _plain(value):
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
+def _frozen(value):
+    """A hyperparameter as what can be compared and hashed."""
+    value = _plain(value)
+    if isinstance(value, slice):
+        return slice, value.start, value.stop, value.step
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+
 class Constant(Kernel):
     """k(x, y) = value.
 
@@ -168,12 +334,14 @@ class Constant(Kernel):
     """
 
     _parameter_constraints = {"value": [Interval(Real, 0, None, closed="left")]}
+    _hyperparameters = ("value",)
+    _reads_numbers = False
 
     def __init__(self, value=1.0):
         self.value = value
 
     def _emit(self, tile):
-        return float(self.value)
+        return self.value
 
 
 class Scaled(Kernel):
@@ -187,6 +355,7 @@ class Scaled(Kernel):
     """
 
     _parameter_constraints = {"scale": [Interval(Real, 0, None, closed="neither")], "kernel": [Kernel]}
+    _hyperparameters = ("scale",)
     _binding = 1
 
     def __init__(self, scale, kernel):
@@ -194,7 +363,7 @@ class Scaled(Kernel):
         self.kernel = kernel
 
     def _terms(self):
-        return (self.kernel,)
+        return {"kernel": self.kernel}
 
     def _emit(self, tile):
         return self.scale * self.kernel._emit(tile)
@@ -221,7 +390,7 @@ class Power(Kernel):
         self.exponent = exponent
 
     def _terms(self):
-        return (self.kernel,)
+        return {"kernel": self.kernel}
 
     def _emit(self, tile):
         return self.kernel._emit(tile) ** self.exponent
@@ -257,7 +426,10 @@ class _Named(Composition, Kernel):
         return self._set_params("terms", **params)
 
     def _terms(self):
-        return tuple(kernel for _, kernel in self.terms)
+        return dict(self.terms)
+
+    def _set_terms(self, terms):
+        self.terms = list(terms.items())
 
     def _well_formed(self):
         pairs = (isinstance(term, tuple) and len(term) == 2 and isinstance(term[1], Kernel) for term in self.terms)
@@ -270,11 +442,11 @@ class _Named(Composition, Kernel):
         super()._validate_deeply()
 
     def _emit(self, tile):
-        return functools.reduce(self._operation, (term._emit(tile) for term in self._terms()))
+        return functools.reduce(self._operation, (term._emit(tile) for term in self._terms().values()))
 
     def __repr__(self):
         if self._is_infix():
-            return self._symbol.join(_text(kernel, self._binding + (i > 0)) for i, kernel in enumerate(self._terms()))
+            return self._symbol.join(_text(kernel, self._binding + (i > 0)) for i, kernel in enumerate(self._terms().values()))
         return f"{type(self).__name__}({self.terms!r})"
 
     def _is_infix(self):
@@ -283,7 +455,7 @@ class _Named(Composition, Kernel):
             return False
         taken = set()
         automatic = (name == _free(_name(kernel), taken) for name, kernel in self.terms)
-        return all(automatic) and not any(type(kernel) is type(self) for kernel in self._terms())
+        return all(automatic) and not any(type(kernel) is type(self) for kernel in self._terms().values())
 
 
 def _name(kernel):

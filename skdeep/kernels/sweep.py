@@ -1,0 +1,225 @@
+"""Tile programs on data: what each source reads, launches, blocks of rows."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import scipy.sparse as sp
+
+from skdeep.engine import gram as engine
+from skdeep.engine import threads
+from skdeep.engine import tile_program as kinds
+from skdeep.engine.target import aligned_zeros
+from skdeep.engine.tile_program import BLOCK, PANEL, TILE
+from skdeep.kernels.panels import FunctionValues, Panels, SparseProducts, n_samples, squared_norms
+from skdeep.kernels.program import ABSOLUTE_DISTANCE, DOT, GIVEN, SQUARED_DISTANCE, WEIGHT
+
+# Above so many features a squared distance is |x|^2 + |y|^2 - 2 x.y of centred data, half the operations of
+# the direct sum. Below, the direct sum is as fast, and exact for samples that are close to each other.
+DIRECT_FEATURES = 64
+# Operations per element from which half the tiles and a mirrored copy are cheaper than all tiles.
+SYMMETRIC_WORK = 150
+# Bytes of Y that stay in the cache while the rows of a block pass, and of the matrices that the engine is given.
+CACHED_Y, GIVEN_BYTES = 2**18, 2**24
+
+
+class Sweep:
+    """A program on the pairs of two sets of samples.
+
+    Parameters
+    ----------
+    program : TileProgram
+    X : ndarray or sparse array of shape (n_samples_X, n_features), or any sequence where all sources are given
+    Y : the same, or None
+        None stands for X.
+    dtype : dtype
+        Of the values, float32 or float64.
+    """
+
+    def __init__(self, program, X, Y, dtype):
+        self.program, self.dtype, self._same = program, np.dtype(dtype), Y is None
+        self.shape = n_samples(X), n_samples(X if Y is None else Y)
+        self._constants = program.constants.astype(self.dtype)
+        binder = _Binder(X, Y, self.dtype)
+        self._sources = [binder.bind(source) for source in program.sources]
+        self._x, self._y = binder.panels()
+        self._n_given = sum(source.is_given for source in self._sources)
+        self._work = sum(3 * source.n_features for source in self._sources) + 15 * len(program.instructions)
+
+    @property
+    def symmetric(self):
+        """Whether half the tiles suffice and are cheaper."""
+        return self._same and self._work >= SYMMETRIC_WORK and self._n_given == 0
+
+    def fill(self, K, symmetric=False):
+        """Write all values to K, a C-contiguous array; by half the tiles and a mirrored copy where `symmetric`."""
+        self._fill(K, self._x, slice, 0, symmetric)
+
+    def fill_rows(self, K, indices, top=0):
+        """Write the values of the rows `indices`, an array of integers, to K."""
+        self._fill(K, self._x.take(indices), lambda start, stop: indices[start:stop], 0, False)
+
+    def fill_span(self, K, top):
+        """Write the values of the rows from `top`, a multiple of BLOCK, on to K."""
+        self._fill(K, self._x, slice, top, False)
+
+    def _fill(self, K, x, selection, origin, symmetric):
+        for top, stop in self._spans(origin, origin + len(K)):
+            given = self._joined([s.given.rows(selection(top, stop)) for s in self._sources if s.is_given])
+            block = K[top - origin : stop - origin].reshape(-1)
+            self._launch(x, given, top, stop, symmetric, block, np.empty(0))
+
+    def diagonal(self):
+        """The values of the pairs (X[i], Y[i]), ndarray of shape (min(n_samples_X, n_samples_Y),)."""
+        n_pairs = min(self.shape)
+        values = np.empty(n_pairs, self.dtype)
+        given = self._joined([s.given.pairs(n_pairs) for s in self._sources if s.is_given])
+        arguments = (
+            *(self.program.instructions, self._constants, self._table(self._x, n_pairs)),
+            *(self._x.flat, self._y.flat, given, n_pairs),
+        )
+        scratch = aligned_zeros(self.program.n_registers * TILE, self.dtype)
+        for first, stop in threads.launches(ceil(n_pairs / PANEL), first=64):
+            engine.sweep_pairs(*arguments, first, stop, scratch, values, np.empty(0))
+        return values
+
+    def sums(self, W):
+        """The program's sums over all pairs, its source `WEIGHT` being W, ndarray of shape (n_sums,), float64."""
+        half = self._same and self._n_given == 1  # the weights alone
+        n_rows, n_sums = self.shape[0], self.program.n_sums
+        total = np.zeros(n_sums)
+        for top, stop in [(0, n_rows)] if half else self._spans(0, n_rows):
+            matrices = [
+                W[top:stop] if s.given is None else s.given.rows(slice(top, stop)) for s in self._sources if s.is_given
+            ]
+            sums = np.zeros(ceil(n_rows / BLOCK) * n_sums)
+            self._launch(self._x, self._joined(matrices), top, stop, half, np.empty(0, self.dtype), sums)
+            # One block after the other, in an order that no number of threads changes.
+            total += sums.reshape(-1, n_sums).sum(axis=0)
+        return total
+
+    def _spans(self, first, last):
+        """Spans of rows whose given matrices fit their memory."""
+        size = max(last - first, 1)
+        if self._n_given:
+            row_bytes = max(self.shape[1] * self.dtype.itemsize * self._n_given, 1)
+            size = max(GIVEN_BYTES // row_bytes // BLOCK, 1) * BLOCK
+        return [(top, min(top + size, last)) for top in range(first, last, size)]
+
+    def _joined(self, arrays):
+        """The numbers of matrices behind each other; without a copy where there is but one."""
+        flat = [np.ascontiguousarray(array, dtype=self.dtype).reshape(-1) for array in arrays]
+        return flat[0] if len(flat) == 1 else np.concatenate([np.empty(0, self.dtype), *flat])
+
+    def _launch(self, x, given, top, stop, symmetric, K, sums):
+        n_columns = self.shape[1]
+        workers = threads.n_workers((stop - top) * n_columns * self._work)
+        scratch = aligned_zeros(workers * self.program.n_registers * TILE, self.dtype)
+        panel_bytes = max(1, self._y.flat.nbytes // max(1, self._y.n_panels))
+        arguments = (
+            *(self.program.instructions, self._constants, self._table(x, (stop - top) * n_columns)),
+            *(x.flat, self._y.flat, given, stop, n_columns, int(symmetric)),
+            *(max(1, CACHED_Y // panel_bytes), top),
+        )
+        n_blocks = ceil((stop - top) / BLOCK)
+        # Each worker takes as many blocks as the others; the first launch supposes 10^10 operations a second.
+        first_launch = max(1, int(1e10 * threads.LONGEST_LAUNCH / (BLOCK * max(n_columns, 1) * self._work)))
+        for first, last in threads.launches(ceil(n_blocks / workers), first_launch):
+            blocks = top // BLOCK + first * workers, top // BLOCK + min(last * workers, n_blocks)
+            engine.sweep(*arguments, *blocks, scratch, K, sums, workers)
+
+    def _table(self, x, given_size):
+        table, given_at = [], 0
+        for source in self._sources:
+            places = x.starts[source.left], self._y.starts[source.right]
+            table.append((source.kind, source.n_features, *places, given_at))
+            given_at += given_size if source.is_given else 0
+        return np.array(table, dtype=np.int64).reshape(-1, 5)
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """A source of a program with its data: the engine's kind, and the places of its matrices among the panels."""
+
+    kind: int
+    n_features: int = 0
+    left: int = 0
+    right: int = 0
+    given: object = None
+
+    @property
+    def is_given(self):
+        return self.kind in (kinds.GIVEN, kinds.GIVEN_SQUARED_DISTANCE, kinds.WEIGHT)
+
+
+class _Binder:
+    """From the sources of a program to the matrices that they read, each made and packed once."""
+
+    def __init__(self, X, Y, dtype):
+        self._X, self._Y, self._same, self._dtype = X, X if Y is None else Y, Y is None, dtype
+        self._left, self._right, self._matrices = {}, {}, {}
+
+    def bind(self, source):
+        if source.kind == WEIGHT:
+            return _Bound(kinds.WEIGHT)
+        if source.kind == GIVEN:
+            X, Y = (Z if source.right is None else Z[:, list(source.right)] for Z in (self._X, self._Y))
+            return _Bound(kinds.GIVEN, given=FunctionValues(source.left, X, Y))
+        X, Y = self._matrix(source.left, self._X), self._matrix(source.right, self._Y)
+        if sp.issparse(X):
+            return self._bind_sparse(source, X, Y)
+        n_features = X.shape[1]
+        expanded = source.kind == SQUARED_DISTANCE and n_features > DIRECT_FEATURES
+        direct = {DOT: kinds.DOT, SQUARED_DISTANCE: kinds.SQUARED_DISTANCE, ABSOLUTE_DISTANCE: kinds.ABSOLUTE_DISTANCE}
+        kind = kinds.EXPANDED_SQUARED_DISTANCE if expanded else direct[source.kind]
+        return _Bound(kind, n_features, *self._places(source, expanded))
+
+    def _bind_sparse(self, source, X, Y):
+        if source.kind == ABSOLUTE_DISTANCE:
+            raise ValueError(
+                "L1 distances of sparse data are dense work: give X.toarray(), or use a kernel of inner products or "
+                "squared distances."
+            )
+        if source.left.scale is not None:
+            factors = _factors(source.left).astype(self._dtype)
+            X, Y = (sp.csr_array(Z.multiply(factors)) for Z in (X, Y))
+        products = SparseProducts(X, Y)
+        if source.kind == DOT:
+            return _Bound(kinds.GIVEN, given=products)
+        places = self._places(source, norms=(squared_norms(X, X), squared_norms(Y, Y)))
+        return _Bound(kinds.GIVEN_SQUARED_DISTANCE, 0, *places, given=products)
+
+    def _matrix(self, inputs, Z):
+        key = inputs.columns, inputs.map, Z is self._X
+        if key not in self._matrices:
+            self._matrices[key] = inputs.matrix(Z)
+        return self._matrices[key]
+
+    def _places(self, source, expanded=False, norms=(None, None)):
+        """The places of the source's panels on both sides, shared by sources that read the same."""
+        sides = (self._left, source.left, norms[0]), (self._right, source.right, norms[1])
+        return [
+            side.setdefault((inputs, expanded, own is None), (len(side), own))[0] for side, inputs, own in sides
+        ]
+
+    def panels(self):
+        """The panels of X and of Y, the same object where they are."""
+        y = self._packed(self._Y, self._right)
+        return (y if self._same and list(self._left) == list(self._right) else self._packed(self._X, self._left)), y
+
+    def _packed(self, Z, side):
+        matrices = [(inputs, expanded, norms) for (inputs, expanded, _), (_, norms) in side.items()]
+        widths = [0 if norms is not None else self._matrix(inputs, Z).shape[1] for inputs, _, norms in matrices]
+        panels = Panels(n_samples(Z), widths, self._dtype)
+        for place, (inputs, expanded, norms) in enumerate(matrices):
+            if norms is not None:
+                panels.set_norms(place, norms)
+                continue
+            factors = None if inputs.scale is None else _factors(inputs)
+            centre = self._matrix(inputs, self._Y).mean(axis=0, dtype=np.float64) if expanded else None
+            panels.pack(place, self._matrix(inputs, Z), factors, centre)
+        return panels
+
+
+def _factors(inputs):
+    return np.array([float(factor) for factor in inputs.scale])
