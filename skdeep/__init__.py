@@ -12,6 +12,8 @@ _HOME = {
     "ConvNetClassifier": "skdeep.neural_network",
     "ConvNetRegressor": "skdeep.neural_network",
     "KernelRidgeDual": "skdeep.kernel_ridge",
+    "KernelRidgeDualCV": "skdeep.kernel_ridge",
+    "KernelRidgeDualClassifier": "skdeep.kernel_ridge",
     "MLPBackprop": "skdeep.neural_network",
     "MLPBackpropClassifier": "skdeep.neural_network",
     "MLPBackpropRegressor": "skdeep.neural_network",

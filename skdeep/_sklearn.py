@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils._plotting import _validate_style_kwargs as style_kwargs
 from sklearn.utils.metaestimators import _BaseComposition as Composition
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
+from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight
 from sklearn.utils.validation import _get_feature_names as feature_names
 
@@ -26,6 +27,7 @@ __all__ = [
     "Options",
     "StrOptions",
     "check_matplotlib_support",
+    "check_method_params",
     "feature_names",
     "fitting",
     "float_dtypes",

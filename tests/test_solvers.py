@@ -61,7 +61,7 @@ def test_singular_matrix_gives_the_solution_of_least_norm(n, rank, n_targets, bl
     K = A @ A.T
     factorised = cholesky.Factorised(K.copy(), 0.0)
     assert factorised.spectrum.singular(0.0)
-    assert not factorised.spectrum.indefinite
+    assert not factorised.spectrum.indefinite(0.0)
     expected = np.linalg.pinv(K, rcond=1e-10, hermitian=True) @ Y
     np.testing.assert_allclose(factorised.solve(Y), expected, rtol=0, atol=1e-9 * (1 + np.abs(expected).max()))
 

@@ -1,5 +1,6 @@
 """Kernel ridge regression in the dual."""
 
 from skdeep.kernel_ridge.kernel_ridge_dual import KernelRidgeDual
+from skdeep.kernel_ridge.kernel_ridge_dual_cv import KernelRidgeDualCV
 
-__all__ = ["KernelRidgeDual"]
+__all__ = ["KernelRidgeDual", "KernelRidgeDualCV"]

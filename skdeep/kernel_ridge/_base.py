@@ -27,15 +27,15 @@ class Samples:
     ----------
     X, y, weights : arrays
         Those of weight above 0; weights may be None.
-    kept : mask of shape (n_samples,) or None
-        Which of all samples these are; None stands for all.
+    places : array of int
+        Which of all samples these are.
     X_all : array of shape (n_samples, n_features)
     """
 
     X: np.ndarray
     y: np.ndarray
     weights: np.ndarray | None
-    kept: np.ndarray | None
+    places: np.ndarray
     X_all: np.ndarray
 
 
@@ -56,18 +56,20 @@ class KernelRidgeBase(BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = isinstance(self.kernel, str) and self.kernel == "precomputed"
+        tags.input_tags.sparse = not tags.input_tags.pairwise
         return tags
 
     def _validated(self, X, y, sample_weight, **checks):
         """The data as `Samples`; a sample of weight 0 is none."""
-        X, y = validate_data(self, X, y, dtype=float_dtypes(X), order="C", **checks)
         pairwise = self.__sklearn_tags__().input_tags.pairwise
+        accept_sparse = False if pairwise else "csr"
+        X, y = validate_data(self, X, y, accept_sparse=accept_sparse, dtype=float_dtypes(X), order="C", **checks)
         if pairwise:
             _check_symmetric(X)
         weights = sample_weights(sample_weight, X)
         if weights is None or weights.all():
-            return Samples(X, y, weights, None, X)
-        kept = weights > 0
+            return Samples(X, y, weights, np.arange(X.shape[0]), X)
+        kept = np.flatnonzero(weights)
         return Samples(X[np.ix_(kept, kept)] if pairwise else X[kept], y[kept], weights[kept], kept, X)
 
     def _problem(self, samples, y, alpha, **settings):
@@ -87,10 +89,8 @@ class KernelRidgeBase(BaseEstimator):
 
     def _store(self, samples, problem, solution, shape):
         """Assign what predictions need, for targets of `shape` (n_targets,), or () for one without a dimension."""
-        coefficients = solution.coefficients
-        if samples.kept is not None:
-            coefficients = np.zeros((len(samples.kept), coefficients.shape[1]), coefficients.dtype)
-            coefficients[samples.kept] = solution.coefficients
+        coefficients = np.zeros((samples.X_all.shape[0], problem.Y.shape[1]), problem.Y.dtype)
+        coefficients[samples.places] = solution.coefficients
         # Whoever computed a Gram matrix has it still; other data may change under our hands.
         pairwise = self.__sklearn_tags__().input_tags.pairwise
         self.X_fit_ = samples.X_all if pairwise else samples.X_all.copy()
@@ -103,7 +103,8 @@ class KernelRidgeBase(BaseEstimator):
 
     def _validated_query(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=float_dtypes(X), order="C", reset=False)
+        accept_sparse = "csr" if self.__sklearn_tags__().input_tags.sparse else False
+        X = validate_data(self, X, accept_sparse=accept_sparse, dtype=float_dtypes(X), order="C", reset=False)
         return X.astype(self.X_fit_.dtype, copy=False)
 
     def _decide(self, X):

@@ -53,6 +53,11 @@ class Problem:
         explicit = self.kernel._explicit_map(self.X.shape[1])
         return np.inf if explicit is None else explicit[0]
 
+    @property
+    def in_primal(self):
+        """Whether the features are so few that they are less work than the Gram matrix."""
+        return self.n_features_mapped * PRIMAL_SHARE <= self.X.shape[0]
+
     def reduction(self):
         return Reduction(self.X.shape[0], self.X.dtype, self.weights, self.fit_intercept)
 
@@ -144,7 +149,7 @@ def solve_by_cholesky(problem):
     reduced = reduction.matrix(K)
     factorised = cholesky.Factorised(reduced, problem.alpha)
     if factorised.spectrum is not None:
-        return _from_spectrum("eigh", factorised.spectrum.expanded(reduction), reduction, problem)
+        return from_spectrum("eigh", factorised.spectrum.expanded(reduction), reduction, problem)
     C, errors = reduction.expand(factorised.solve(reduction.targets(problem.Y))), None
     if problem.leave_one_out:
         cholesky.invert(reduced)
@@ -154,9 +159,7 @@ def solve_by_cholesky(problem):
 
 def solve_by_eigh(problem):
     """One eigendecomposition, for any number of penalties."""
-    reduction = problem.reduction()
-    # LAPACK takes two more for its work, and the eigenvectors are one.
-    return _from_spectrum("eigh", eigen.decompose(problem.matrix(n_copies=4), reduction), reduction, problem)
+    return from_spectrum("eigh", *decomposed(problem), problem)
 
 
 def solve_in_primal(problem):
@@ -166,23 +169,36 @@ def solve_in_primal(problem):
             f"solver='primal' needs a kernel with a finite feature map, as Linear or Polynomial have; "
             f"{problem.kernel!r} has none that is known."
         )
+    return from_spectrum("primal", *decomposed_features(problem), problem)
+
+
+def decomposed(problem):
+    """The spectrum of the Gram matrix, and the reduction that it was computed in."""
     reduction = problem.reduction()
-    spectrum = eigen.decompose_features(problem.features(n_copies=4), reduction)
-    return _from_spectrum("primal", spectrum, reduction, problem)
+    # The eigenvectors are one copy more, and LAPACK takes two for its work.
+    return eigen.decompose(problem.matrix(n_copies=4), reduction), reduction
 
 
-def _from_spectrum(name, spectrum, reduction, problem):
+def decomposed_features(problem):
+    """The same spectrum from the features of the kernel's explicit map."""
+    reduction = problem.reduction()
+    return eigen.decompose_features(problem.features(n_copies=4), reduction), reduction
+
+
+def from_spectrum(name, spectrum, reduction, problem):
+    """The `Solution` of a problem whose spectrum is known, by the solver of this name."""
     weighted, alpha = reduction.weighted(problem.Y), problem.alpha
     C = spectrum.solve(weighted, alpha)
     weights = None if spectrum.V is None else spectrum.feature_weights(weighted, alpha)
     errors = None
     if problem.leave_one_out:
-        errors = reduction.residuals(leave_one_out(C, spectrum.inverse_diagonal(np.atleast_1d(alpha))))
+        held = spectrum.solve(weighted, alpha, least_norm=False)
+        errors = reduction.residuals(leave_one_out(held, spectrum.inverse_diagonal(np.atleast_1d(alpha))))
     return Solution(
         *reduction.solution(C, problem.Y, weights),
         name,
         singular=spectrum.singular(alpha),
-        smallest=spectrum.smallest if spectrum.indefinite else None,
+        smallest=spectrum.smallest if spectrum.indefinite(alpha) else None,
         feature_weights=weights,
         errors=errors,
     )
@@ -197,9 +213,16 @@ SOLVERS: dict[str, Callable[[Problem], Solution]] = {
 
 def automatic(problem):
     """The name of the solver that costs least."""
-    if PRIMAL_SHARE * problem.n_features_mapped <= problem.X.shape[0]:
+    if problem.in_primal:
         return "primal"
     return "eigh" if np.ndim(problem.alpha) else "cholesky"
+
+
+def best_spectrum(problem):
+    """The name of the solver that finds the spectrum with least work, the spectrum, and its reduction."""
+    if problem.in_primal:
+        return "primal", *decomposed_features(problem)
+    return "eigh", *decomposed(problem)
 
 
 def solve(problem, solver):

@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.utils import gen_batches
 from sklearn.utils._chunking import get_chunk_n_rows
 
-from skdeep.kernel_ridge._problem import automatic
 from skdeep.solvers import eigen
 from skdeep.solvers.cholesky import Factorised
 
@@ -28,14 +27,13 @@ def latent_variance(problem, X, alpha):
     array of shape (n_samples,)
         At least 0.
     """
-    reduction = problem.reduction()
+    variance, reduction = problem.kernel.diag(X), problem.reduction()
     inverse = _inverse(problem, reduction, alpha)
     along, offset = 0.0, 0.0
     if problem.fit_intercept:
         u, coupling = reduction.unpenalised, reduction.coupling
         through = inverse(coupling[:, None])[:, 0]
         along, offset = (u - through) / reduction.norm, (u @ coupling + alpha - coupling @ through) / reduction.norm**2
-    variance = problem.kernel.diag(X)
     cross = problem.kernel.gram(X, problem.X)
     for rows in gen_batches(X.shape[0], get_chunk_n_rows(3 * problem.X.shape[0] * X.dtype.itemsize)):
         K = reduction.weighted(cross.rows(rows).T)
@@ -45,7 +43,7 @@ def latent_variance(problem, X, alpha):
 
 def _inverse(problem, reduction, alpha):
     """A function that applies the inverse to columns in weighted coordinates."""
-    if automatic(problem) == "primal":
+    if problem.in_primal:
         spectrum = eigen.decompose_features(problem.features(n_copies=4), reduction)
         return lambda V: spectrum.solve(V, alpha)
     K = reduction.matrix(problem.matrix(n_copies=1))

@@ -63,7 +63,7 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         The coefficients c; 0 for samples of weight 0.
     intercept_ : float or ndarray of shape (n_targets,)
         b, 0 without `fit_intercept`.
-    X_fit_ : ndarray of shape (n_samples, n_features)
+    X_fit_ : ndarray or sparse array of shape (n_samples, n_features)
         The training data, which predictions need; the Gram matrix where it was precomputed.
     kernel_ : Kernel
         The kernel that was used.
@@ -139,7 +139,7 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse array of shape (n_samples, n_features)
             Converted to float64 unless it is float32, in which case all is float32. With
             kernel="precomputed", the symmetric Gram matrix of shape (n_samples, n_samples).
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
@@ -165,7 +165,7 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         self._store(samples, problem, solution, samples.y.shape[1:])
         self.n_iter_, self.error_bound_ = solution.n_iter, solution.error_bound
         self._alpha, self._weights = alpha, samples.weights
-        self._intercept_fitted, self._kept = self.fit_intercept, samples.kept
+        self._intercept_fitted, self._places = self.fit_intercept, samples.places
         return self
 
     def _options(self):
@@ -177,7 +177,7 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse array of shape (n_samples, n_features)
             With kernel="precomputed", the kernel between these samples and those of `fit`.
         return_std : bool, default=False
             Whether to return the standard deviation of f(x), too: that of a Gaussian process with this kernel, given
@@ -196,9 +196,9 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         return (predicted, self._deviation(X)) if return_std else predicted
 
     def _deviation(self, X):
-        X_fit = self.X_fit_ if self._kept is None else self.X_fit_[self._kept]
+        X_fit = self.X_fit_[self._places]
         problem = Problem(
-            *(self.kernel_, X_fit, np.empty((len(X_fit), 0), X_fit.dtype), self._alpha, self._weights),
+            *(self.kernel_, X_fit, np.empty((X_fit.shape[0], 0), X_fit.dtype), self._alpha, self._weights),
             fit_intercept=self._intercept_fitted,
             memory_limit=self.memory_limit,
         )

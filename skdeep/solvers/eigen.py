@@ -44,10 +44,12 @@ class Spectrum:
         largest = np.abs(self.eigenvalues).max(initial=0.0)
         return len(self.Q) * np.finfo(self.Q.dtype).eps * largest
 
-    @property
-    def indefinite(self):
-        """Whether an eigenvalue is more negative than rounding explains."""
-        return bool(self.smallest < -self.tolerance)
+    def indefinite(self, alpha):
+        """Whether an eigenvalue is more negative than the rounding of a Gram matrix, or K + alpha I has one."""
+        # scikit-learn's thresholds: the kernel may have been computed with less precision than K has.
+        ratio = 5e-3 if self.Q.dtype == np.float32 else 1e-5
+        largest = np.abs(self.eigenvalues).max(initial=0.0)
+        return bool(self.smallest < -ratio * largest or self.smallest + np.min(alpha) < -self.tolerance)
 
     def expanded(self, reduction):
         """The spectrum of a reduced system in weighted coordinates."""
@@ -56,9 +58,9 @@ class Spectrum:
     def singular(self, alpha):
         """Whether K + alpha I is singular to working precision."""
         outside = not self.complete and np.min(alpha) <= self.tolerance
-        return bool(outside or any(np.any(self._inverses(each) == 0) for each in np.atleast_1d(alpha)))
+        return bool(outside or np.any(self._inverses(alpha) == 0))
 
-    def solve(self, Y, alpha):
+    def solve(self, Y, alpha, *, least_norm=True):
         """(K + alpha I)^-1 Y; where that is singular, the least squares solution of least norm.
 
         Parameters
@@ -66,27 +68,29 @@ class Spectrum:
         Y : array of shape (n, n_targets)
         alpha : float or array of shape (n_targets,)
             One penalty, or one for each target.
+        least_norm : bool, default=True
+            Whether what is 0 to working precision counts as 0. Without, and for alpha above 0, the coefficients are
+            those whose quotients with `inverse_diagonal` are leave-one-out errors, however small alpha.
         """
-        if np.ndim(alpha):
-            return np.column_stack([self.solve(Y[:, [t]], each) for t, each in enumerate(alpha)])
         projected = self.Q.T @ Y
-        C = self.Q @ (self._inverses(alpha)[:, None] * projected)
-        if not self.complete and alpha > self.tolerance:
-            C += self._rest(Y, projected) / Y.dtype.type(alpha)
+        C = self.Q @ (self._inverses(alpha, least_norm) * projected)
+        if not self.complete:
+            alpha = np.asarray(alpha, self.Q.dtype)
+            solved = (alpha > self.tolerance) | (not least_norm)
+            C += self._rest(Y, projected) * np.divide(1, alpha, out=np.zeros_like(alpha), where=solved)
         return C
 
     def feature_weights(self, Y, alpha):
         """phi' (K + alpha I)^-1 Y for the features phi, of which K is phi phi'; the same arguments as `solve`."""
-        if np.ndim(alpha):
-            return np.column_stack([self.feature_weights(Y[:, [t]], each) for t, each in enumerate(alpha)])
-        factors = np.sqrt(self.eigenvalues) * self._inverses(alpha)
-        return self.V @ (factors[:, None] * (self.Q.T @ Y))
+        factors = np.sqrt(self.eigenvalues)[:, None] * self._inverses(alpha)
+        return self.V @ (factors * (self.Q.T @ Y))
 
-    def _inverses(self, alpha):
-        """The inverse eigenvalues of K + alpha I, 0 for those that are 0 to working precision."""
-        shifted = self.eigenvalues + self.Q.dtype.type(alpha)
-        negligible = np.abs(shifted) <= len(self.Q) * np.finfo(shifted.dtype).eps * np.abs(shifted).max(initial=0.0)
-        return np.divide(1, shifted, out=np.zeros_like(shifted), where=~negligible)
+    def _inverses(self, alpha, least_norm=True):
+        """The inverse eigenvalues of K + alpha I in a column for each alpha; 0 for what is 0 to working precision."""
+        shifted = self.eigenvalues[:, None] + np.atleast_1d(np.asarray(alpha, self.Q.dtype))
+        rounding = len(self.Q) * np.finfo(shifted.dtype).eps * np.abs(shifted).max(axis=0, initial=0.0)
+        counts = (np.abs(shifted) > rounding) | (not least_norm)
+        return np.divide(1, shifted, out=np.zeros_like(shifted), where=counts)
 
     def _rest(self, Y, projected):
         """What of Y is orthogonal to Q and to the unpenalised vector."""
@@ -97,7 +101,7 @@ class Spectrum:
 
     def inverse_diagonal(self, alphas):
         """The diagonals of (K + alpha I)^-1, array of shape (n, n_alphas), for penalties above 0."""
-        inverses = 1 / (self.eigenvalues[:, None] + np.asarray(alphas, self.Q.dtype))
+        inverses = self._inverses(alphas, least_norm=False)
         diagonal = np.empty((len(self.Q), len(alphas)), self.Q.dtype)
         for start in range(0, len(self.Q), BLOCK):
             rows = slice(start, start + BLOCK)

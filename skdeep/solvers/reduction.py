@@ -125,9 +125,9 @@ class Reduction:
         explained = self.coupling @ C if feature_weights is None else self._mean_features @ feature_weights
         return coefficients, (self.unpenalised @ self.weighted(Y) - explained) / self.norm
 
-    def residuals(self, errors):
-        """Errors in units of the targets, from weighted ones."""
-        return errors if self.root is None else errors / self.root[:, None]
+    def residuals(self, errors, indices=slice(None)):
+        """Errors of the samples `indices` in units of the targets, from weighted ones."""
+        return errors if self.root is None else errors / self.root[indices, None]
 
     def _reflected(self, V):
         return V - 2 * self._mirror[:, None] * (self._mirror @ V)
