@@ -93,11 +93,11 @@ def solve(
 
     Notes
     -----
-    With G = K + alpha W^-1 and P = F F^T + alpha W^-1, F F^T being K's randomly pivoted Cholesky approximation from
-    below, P <= G, and so the residual r of coefficients c_t bounds their error: |c_t - c|_G^2 = r^T G^-1 r <= r^T P^-1 r,
-    a number that conjugate gradients compute anyway. By Cauchy and Schwarz in the space of the kernel,
-    |f_t(x) - f(x)| <= sqrt(k(x, x)) |c_t - c|_K, which is not above |c_t - c|_G. The preconditioner is that of Diaz,
-    Epperly, Frangella, Tropp & Webber (2023). Vectors and sums are float64 whatever the dtype of K.
+    Let G = K + alpha W^-1 and P = F F^T + alpha W^-1, F F^T being K's randomly pivoted Cholesky approximation from
+    below. Then P <= G, and the residual r of coefficients c_t bounds their error: |c_t - c|_G^2 = r^T G^-1 r is at
+    most r^T P^-1 r, a number that conjugate gradients compute anyway. By Cauchy and Schwarz in the space of the
+    kernel, |f_t(x) - f(x)| <= sqrt(k(x, x)) |c_t - c|_K, and K <= G. The preconditioner is that of Diaz, Epperly,
+    Frangella, Tropp & Webber (2023). Vectors and sums are float64 whatever the dtype of K.
     """
     if not alpha > 0:
         raise ValueError(
@@ -257,7 +257,7 @@ class _Iteration:
         trace, eps = diagonal.sum(), np.finfo(np.float64).eps
         # An element of F F^T is off by a few units in the last place of K's dtype and an n x n matrix of such errors
         # has a norm of sqrt(n) times one: P <= G + delta I. With G >= alpha I that is P <= (1 + delta / alpha) G.
-        delta = 8 * np.finfo(problem.K.dtype).eps * sqrt(n) * diagonal.max()
+        delta = 8 * float(np.finfo(problem.K.dtype).eps) * sqrt(n) * diagonal.max()
         self.factor = preconditioner.loss * (1 + delta / problem.alpha)
         # A product with G is off by |G| eps, and a residual r means an error of at most |r| / sqrt(alpha).
         self.product_rounding = eps * (trace + problem.alpha) / sqrt(problem.alpha)
@@ -276,7 +276,7 @@ class _Iteration:
         return self.problem.bounds(np.sqrt(self.factor * squares) + rounding, self.C, self.R)
 
     def run(self, tol, max_iter, callback):
-        """Iterate until all bounds are at most `tol`, as far as rounding allows; False if G is not positive definite."""
+        """Iterate until all bounds are at most `tol` or as rounding allows; False if G is not positive definite."""
         last = np.inf
         while True:
             bounds = self.bounds()
