@@ -29,7 +29,7 @@ from skdeep import (
     RandomFourierFeatureMap,
 )
 from skdeep.engine import memory
-from skdeep.kernels import RBF, Constant, Linear, Polynomial
+from skdeep.kernels import RBF, Constant, Laplacian, Linear, Matern, Periodic, Polynomial, RationalQuadratic
 from skdeep.kernels.gram import Gram
 
 FEW = "ignore:n_components=.* is more than there are samples:UserWarning"
@@ -244,9 +244,7 @@ def test_size_is_known_before_it_is_made(monkeypatch):
     feature_map = PolynomialFeatureMap(3, 0.5).fit(X)
     assert feature_map.n_output_features_ == 167_668_501  # C(1003, 3)
     # 1.3 TB, which no machine for these tests has.
-    with pytest.raises(
-        MemoryError, match=r"features of shape 1000 x 167668501 of float64, which need 13\d\d\.\d GB, but"
-    ):
+    with pytest.raises(MemoryError, match=r"shape 1000 x 167668501 of float64, which need 13\d\d\.\d GB"):
         feature_map.transform(X)
     with pytest.raises(MemoryError, match=re.escape("use the kernel Polynomial(3, 0.5) of skdeep.kernels in Kernel")):
         feature_map.transform(X)
@@ -571,6 +569,15 @@ STATIONARY = {
     "sum": 2.0 * RBF(2.0) + 0.5 * RBF(5.0) + 0.3,
     "product": RBF(2.0) * RBF(6.0),
     "power": (RBF(4.0) + 0.5) ** 2,
+    "polynomial": RBF(4.0).polynomial([0.5, 0.0, 1.0]),
+    "normalized": (RBF(4.0) + 2.0 * RBF(1.0)).normalize(),
+    "columns": RBF(1.0).on([0, 2]) * RBF(2.0).on(slice(2, 6)) + RBF(1.0).on(slice(4, None)).on([1, 1]),
+    "laplacian": Laplacian(8.0),
+    "matern 1/2": Matern(4.0, nu=0.5),
+    "matern 3/2": Matern(np.linspace(2.0, 6.0, 10), nu=1.5),
+    "matern 5/2": Matern(3.0, nu=2.5),
+    "rational quadratic": RationalQuadratic(2.0, alpha=0.7),
+    "periodic": Periodic(3.0, period=2.5),
 }
 each_stationary = pytest.mark.parametrize("kernel", STATIONARY.values(), ids=STATIONARY)
 
@@ -661,9 +668,7 @@ def test_few_components(n_components, data):
 
 @pytest.mark.parametrize("kernel", [Linear(), Polynomial(2), RBF() + Linear(), RBF() * Polynomial(2)], ids=str)
 def test_what_is_not_stationary_is_refused(kernel, data):
-    with pytest.raises(
-        ValueError, match=r"(Linear|Polynomial)\(\) has no random Fourier features: they exist for .*RBF"
-    ):
+    with pytest.raises(ValueError, match=r"(Linear|Polynomial)\(\) has no random Fourier features.*RBF"):
         RandomFourierFeatureMap(kernel).fit(data[0])
 
 

@@ -19,23 +19,24 @@ class RandomFourierFeatureMap(FeatureMap):
 
     A kernel k(x - y) is the mean of cos(w . (x - y)) over a law of frequencies, its Fourier transform (Bochner,
     1933); the features make that a mean over draws (Rahimi & Recht, 2007), whose error falls as 1 / sqrt(n_components).
-    A cosine and a sine share a frequency, which for all kernels here has less variance than as many cosines with random
-    phases, and makes |phi(x)|^2 = k(x, x) exact (Sutherland & Schneider, 2015); of an odd number, the last is a cosine
-    with random phase.
+    A cosine and a sine share a frequency. That makes |phi(x)|^2 = k(x, x) exact, and has less variance than as many
+    cosines with random phases wherever k(2 d) < 2 k(d)^2, as for the RBF kernel at every distance d (Sutherland &
+    Schneider, 2015). Of an odd number, the last is a cosine with random phase.
 
     Parameters
     ----------
-    kernel : {"rbf"} or Kernel, default="rbf"
-        A name, with scikit-learn's meaning and the parameter below, or an object of `skdeep.kernels`: RBF, constants,
-        and sums, products, powers and positive multiples of these. The components are shared out among the terms of
-        a sum by their weights; the frequencies of a product are sums of those of its factors.
+    kernel : {"rbf", "laplacian"} or Kernel, default="rbf"
+        A name, with scikit-learn's meaning and the parameter below, or an object of `skdeep.kernels`: RBF, Laplacian,
+        Matern, RationalQuadratic, Periodic, constants, and sums, products, powers, polynomials and positive multiples
+        of these, on some of the features or normalized. The components are shared out among the terms of a sum by
+        their weights; the frequencies of a product are sums of those of its factors.
     n_components : int, default=100
         Features; at least one for each term of the kernel.
     gamma : float or None, default=None
         Of a kernel by name; None stands for 1 / n_features.
     orthogonal : bool, default=True
-        Whether frequencies of isotropic kernels stand at right angles to each other, n_features at a time, which
-        has less variance at the same cost (Yu, Suresh, Choromanski, Holtmann-Rice & Kumar, 2016).
+        Whether frequencies of RBF, Matern and RationalQuadratic stand at right angles to each other, n_features at a
+        time, which has less variance at the same cost (Yu, Suresh, Choromanski, Holtmann-Rice & Kumar, 2016).
     random_state : int, RandomState instance or None, default=None
         Of the draws.
 
@@ -70,7 +71,7 @@ class RandomFourierFeatureMap(FeatureMap):
     """
 
     _parameter_constraints = {
-        "kernel": [StrOptions({"rbf"}), Kernel],
+        "kernel": [StrOptions({"rbf", "laplacian"}), Kernel],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "gamma": [Interval(Real, 0, None, closed="neither"), None],
         "orthogonal": ["boolean"],
@@ -106,7 +107,7 @@ class RandomFourierFeatureMap(FeatureMap):
         X = self._training_data(X)
         kernel, rng = resolved(self.kernel, X.shape[1], gamma=self.gamma), check_random_state(self.random_state)
         kernel.gram(X[:1])  # which looks at its parameters
-        terms = spectral_terms(kernel)
+        terms = spectral_terms(kernel, np.arange(X.shape[1]))
         draws = [
             self._draw(*term, share, X.shape[1], rng)
             for term, share in zip(terms, _shares(terms, self.n_components), strict=True)
@@ -122,8 +123,8 @@ class RandomFourierFeatureMap(FeatureMap):
         n = (n_components + 1) // 2
         normals = _orthogonal_normals if self.orthogonal else _normals
         weights = np.zeros((n_features, n))
-        for factor in factors:
-            weights += draw_frequencies(factor, normals(n_features, n, rng), rng)
+        for factor, columns in factors:
+            np.add.at(weights, columns, draw_frequencies(factor, normals(len(columns), n, rng), rng))
         if not factors:  # a constant is its own feature
             return weights, np.zeros(n), np.full(n, np.sqrt(weight)), np.zeros(n, bool)
         paired = np.arange(n) < n_components // 2

@@ -26,8 +26,8 @@ class MercerFeatureMap(FeatureMap):
 
     Parameters
     ----------
-    kernel : {"linear", "poly", "polynomial", "rbf"} or Kernel, default="rbf"
-        A name, with scikit-learn's meaning and the parameters below, or an object of `skdeep.kernels`.
+    kernel : str or Kernel, default="rbf"
+        A name of `from_name`, with scikit-learn's meaning and the parameters below, or an object of `skdeep.kernels`.
     n_components : int, default=100
         Eigenfunctions to keep, those of the largest eigenvalues; fewer are kept where the data or the kernel have no
         more, see Notes.
@@ -36,7 +36,7 @@ class MercerFeatureMap(FeatureMap):
     degree : int, default=3
         Of the polynomial kernel by name.
     coef0 : float, default=1
-        Of the polynomial kernel by name.
+        Of the polynomial and sigmoid kernels by name.
     eigen_solver : {"auto", "dense", "arpack", "rpcholesky"}, default="auto"
         "dense" is LAPACK's on the whole Gram matrix, "arpack" iterates on it, for few components. "rpcholesky" takes
         the singular value decomposition of a randomly pivoted partial Cholesky factor (Chen, Epperly, Tropp & Webber,
@@ -73,6 +73,8 @@ class MercerFeatureMap(FeatureMap):
     elements of K are rounded by a few eps sqrt(k(x, x) k(y, y)), a matrix of that trace at most. A kernel of finite
     rank therefore ends where theory says: of the polynomial kernel remain C(n_features + degree, degree) components.
 
+    Of a function that is no kernel, such as the sigmoid, only the positive eigenvalues count, and "rpcholesky" refuses.
+
     The sign of each eigenfunction makes the largest of its coefficients, by absolute value, positive.
 
     Examples
@@ -94,7 +96,7 @@ class MercerFeatureMap(FeatureMap):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "gamma": [Interval(Real, 0, None, closed="neither"), None],
         "degree": [Interval(Integral, 1, None, closed="left")],
-        "coef0": [Interval(Real, 0, None, closed="left")],
+        "coef0": [Interval(Real, None, None, closed="neither")],
         "eigen_solver": [StrOptions({"auto", "dense", "arpack", "rpcholesky"})],
         "random_state": ["random_state"],
     }
