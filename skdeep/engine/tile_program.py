@@ -31,7 +31,7 @@ TILE_ROWS = 32 if ROWS == 8 else 24
 TILE = TILE_ROWS * PANEL
 # Bytes of the features of one sample that are summed at a time: those of the rows and columns of a tile stay in the
 # nearest cache.
-FEATURE_BYTES = 256
+FEATURE_BYTES = 512
 
 # Instructions are rows (operation, target, a, b); a and b are registers or places in a table. The last two of the
 # list leave sums over all pairs: SUM one, PRODUCT_SUMS one for each feature of the source b.
