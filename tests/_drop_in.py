@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import sklearn.kernel_approximation
 import sklearn.kernel_ridge
 import sklearn.neural_network
 
@@ -33,6 +34,7 @@ def pytest_configure(config):
     sklearn.kernel_ridge.KernelRidge = skdeep.KernelRidgeDual
     sklearn.neural_network.MLPClassifier = skdeep.MLPBackpropClassifier
     sklearn.neural_network.MLPRegressor = skdeep.MLPBackpropRegressor
+    sklearn.kernel_approximation.Nystroem = skdeep.NystroemFeatureMap
 
 
 def pytest_collection_modifyitems(items):

@@ -1,5 +1,6 @@
 """Displays: what they draw is what the network holds, and where they draw is where they were told to."""
 
+import re
 import sys
 
 import matplotlib.pyplot as plt
@@ -11,8 +12,16 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import ConvNetClassifier, ConvNetRegressor, MLPBackpropClassifier, MLPBackpropRegressor
-from skdeep.inspection import FeatureMapDisplay, FilterDisplay, LossCurveDisplay
+from skdeep import (
+    ConvNetClassifier,
+    ConvNetRegressor,
+    KernelRidgeDual,
+    MercerFeatureMap,
+    MLPBackpropClassifier,
+    MLPBackpropRegressor,
+)
+from skdeep.inspection import FeatureMapDisplay, FilterDisplay, GramDisplay, LossCurveDisplay
+from skdeep.kernels import RBF, Linear, Polynomial
 from skdeep.networks import Conv2D, LocallyConnected2D
 from tests._models import SHORT, data
 from tests._subprocess import run_python
@@ -28,6 +37,7 @@ FROM_ARRAYS = {
     "filters": FilterDisplay(np.ones((3, 3, 1, 5))),
     "maps": FeatureMapDisplay(np.ones((8, 8, 5))),
     "curves": LossCurveDisplay([2.0, 1.0]),
+    "gram": GramDisplay(np.eye(4)),
 }
 
 
@@ -97,8 +107,13 @@ def test_without_matplotlib(kind, net, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"Display.from_estimator requires matplotlib"):
         DISPLAYS[kind](net)
+
+
+@pytest.mark.parametrize("display", FROM_ARRAYS.values(), ids=FROM_ARRAYS)
+def test_arrays_without_matplotlib(display, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"Display.plot requires matplotlib"):
-        FROM_ARRAYS[kind].plot()
+        display.plot()
 
 
 def test_import_takes_no_matplotlib():
@@ -117,6 +132,8 @@ def test_import_takes_no_matplotlib():
         ("maps", {"im_kw": 1}),
         ("curves", {"name": 1}),
         ("curves", {"curve_kwargs": "red"}),
+        ("gram", {"im_kw": "gray"}),
+        ("gram", {"line_kw": 1}),
     ],
 )
 def test_parameters_are_validated(kind, wrong):
@@ -383,3 +400,99 @@ def test_lines_look_as_wished():
 def test_no_curve():
     with pytest.raises(TypeError, match=r"estimator must be a network, with the attribute loss_curve_, got Ridge\(\)"):
         LossCurveDisplay.from_estimator(Ridge().fit(X, Y))
+
+
+# --------------------------------------------------------------------------------------------- Gram matrices
+
+KERNEL = 2.0 * RBF(3.0) + Linear()
+
+
+@pytest.fixture(scope="module")
+def mercer():
+    return MercerFeatureMap(KERNEL, n_components=5).fit(X)
+
+
+def test_gram_display_of_an_estimator_is_its_kernel_on_the_samples(mercer):
+    display = GramDisplay.from_estimator(mercer, X)
+    np.testing.assert_array_equal(display.gram, KERNEL(X))
+    np.testing.assert_array_equal(display.im_.get_array(), KERNEL(X))
+    assert display.bounding_ax_.get_title() == f"{KERNEL!r}: 60 samples"
+    # Eigenvalues of the matrix are those of the integral operator times the number of samples.
+    np.testing.assert_allclose(display.eigenvalues_[:5], mercer.eigenvalues_ * len(X), rtol=1e-10)
+
+
+def test_gram_display_behind_a_pipeline():
+    pipeline = make_pipeline(StandardScaler(), KernelRidgeDual(kernel=KERNEL)).fit(X, Y)
+    display = GramDisplay.from_estimator(pipeline, X[:20])
+    np.testing.assert_array_equal(display.gram, KERNEL(pipeline[0].transform(X[:20])))
+
+
+def test_gram_display_is_arrays_then_plot(mercer):
+    display = GramDisplay.from_estimator(mercer, X)
+    again = GramDisplay(display.gram, name=display.name)
+    assert again.plot() is again
+    assert vars(again).keys() == vars(display).keys()
+
+
+def test_gram_display_draws_where_it_is_told(mercer):
+    figure, (ax, other) = plt.subplots(1, 2)
+    before = plt.get_fignums()
+    display = GramDisplay.from_estimator(mercer, X, ax=ax)
+    assert display.bounding_ax_ is ax
+    assert display.figure_ is figure
+    assert [*other.lines, *other.images, *other.child_axes] == []
+    figure.canvas.draw()
+    matrix, spectrum = (each.get_window_extent() for each in display.axes_)
+    assert not matrix.overlaps(spectrum)
+    _, two = plt.subplots(1, 2)
+    display = GramDisplay(np.eye(3)).plot(two)
+    assert display.bounding_ax_ is None
+    assert list(display.axes_) == list(two)
+    assert plt.get_fignums() == [*before, display.figure_.number]
+
+
+def test_samples_in_order_of_their_labels():
+    display = GramDisplay.from_kernel(KERNEL, X, y=Y)
+    order = np.argsort(Y, kind="stable")
+    np.testing.assert_array_equal(display.gram, KERNEL(X[order]))
+    with pytest.raises(ValueError, match=r"y must have the shape \(60,\), one value for each sample, got \(3,\)"):
+        GramDisplay.from_kernel(KERNEL, X, y=Y[:3])
+
+
+def test_spectrum_of_finite_rank_ends_at_the_rounding_error():
+    display = GramDisplay.from_kernel(Polynomial(2), X[:, 20:22] / 16)
+    positive, rounding = display.lines_
+    level = rounding.get_ydata()[0]
+    assert np.count_nonzero(positive.get_ydata() > level) == 6  # C(2 + 2, 2)
+    assert positive.get_ydata()[0] == display.eigenvalues_[0]
+
+
+def test_negative_eigenvalues_are_marked():
+    display = GramDisplay([[0.0, 1.0], [1.0, 0.0]]).plot()
+    negative = display.lines_[-1]
+    assert negative.get_label() == "negative"
+    np.testing.assert_allclose([*negative.get_xdata(), *negative.get_ydata()], [2, 1])
+
+
+@pytest.mark.parametrize("gram", [np.zeros((4, 4)), [[1.0]]], ids=["zeros", "one sample"])
+def test_small_and_empty_spectra(gram):
+    display = GramDisplay(gram).plot()
+    display.figure_.canvas.draw()
+    assert len(display.eigenvalues_) == len(gram)
+
+
+@pytest.mark.parametrize(
+    ("gram", "shape"), [([1.0, 2.0], "(2,)"), (np.ones((2, 3)), "(2, 3)"), ([[1.0, 2.0], [3.0, 4.0]], "(2, 2)")]
+)
+def test_gram_display_needs_a_symmetric_matrix(gram, shape):
+    with pytest.raises(ValueError, match=re.escape(f"gram must be a symmetric matrix, got an array of shape {shape}")):
+        GramDisplay(gram).plot()
+
+
+def test_gram_display_of_what_has_no_kernel(net):
+    with pytest.raises(TypeError, match=r"estimator must have a kernel object of skdeep\.kernels .*, got ConvNet"):
+        GramDisplay.from_estimator(net, X)
+    with pytest.raises(NotFittedError):
+        GramDisplay.from_estimator(KernelRidgeDual(), X)
+    with pytest.raises(ValueError, match="ax must be one axes, or one for the matrix and one for the spectrum"):
+        GramDisplay(np.eye(2)).plot(plt.subplots(1, 3)[1])

@@ -6,7 +6,7 @@ import numpy as np
 
 from skdeep._sklearn import Interval, check_matplotlib_support, validate_params
 from skdeep.inspection._images import ImagesDisplay
-from skdeep.inspection._networks import convnet_of, reaching_network
+from skdeep.inspection._models import convnet_of, reaching_last_step
 
 
 class FeatureMapDisplay(ImagesDisplay):
@@ -92,7 +92,7 @@ class FeatureMapDisplay(ImagesDisplay):
         network = convnet_of(estimator)
         if np.shape(X)[:1] != (1,):
             raise ValueError(f"X must be one image, as X[i : i + 1], got an array of shape {np.shape(X)}.")
-        (maps,) = network.feature_maps(reaching_network(estimator, X), layer)
+        (maps,) = network.feature_maps(reaching_last_step(estimator, X), layer)
         if network.data_format == "NCHW":
             maps = maps.transpose(1, 2, 0)
         return cls(maps, name=f"layer {layer}").plot(ax, n_cols=n_cols, cmap=cmap, im_kw=im_kw)

@@ -6,7 +6,7 @@ import numpy as np
 
 from skdeep._sklearn import Interval, StrOptions, check_matplotlib_support, validate_params
 from skdeep.inspection._images import ImagesDisplay
-from skdeep.inspection._networks import convnet_of
+from skdeep.inspection._models import convnet_of
 
 
 class FilterDisplay(ImagesDisplay):

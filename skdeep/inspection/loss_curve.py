@@ -1,7 +1,7 @@
 """How a training went."""
 
 from skdeep._sklearn import check_matplotlib_support, style_kwargs, validate_params
-from skdeep.inspection._networks import network_of
+from skdeep.inspection._models import last_step
 
 # Marks the axes that a display has put over another one for the scores.
 _SCORES = "validation scores"
@@ -86,7 +86,7 @@ class LossCurveDisplay:
             If it has no curve of its loss.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        network = network_of(estimator)
+        network = last_step(estimator)
         if not hasattr(network, "loss_curve_"):
             raise TypeError(f"estimator must be a network, with the attribute loss_curve_, got {estimator!r}.")
         display = cls(

@@ -17,8 +17,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 
 from skdeep._sklearn import Composition, Interval, feature_names, float_dtypes
-from skdeep.kernels.gram import Gram
 from skdeep.kernels.gradient import gradient
+from skdeep.kernels.gram import Gram
 from skdeep.kernels.program import Number
 
 
@@ -108,8 +108,8 @@ class Kernel(BaseEstimator):
         >>> import numpy as np
         >>> from skdeep.kernels import RBF
         >>> k = 2 * RBF()
-        >>> k.gradient([[0.0], [1.0]], np.ones((2, 2)))["scale"].round(3)
-        np.float64(6.426)
+        >>> round(k.gradient([[0.0], [1.0]], np.ones((2, 2)))["scale"], 3)
+        6.426
         """
         X, _, names = self.checked(X, None)
         return gradient(self, X, np.asarray(Q), names)
@@ -182,8 +182,9 @@ class Kernel(BaseEstimator):
 
     def _structure(self):
         """What the kernel is, as nested tuples."""
-        parameters = self.get_params(deep=False)
-        return type(self), tuple((name, _frozen(parameters[name])) for name in sorted(parameters))
+        # Its attributes are its parameters. `get_params` inspects signatures, too slow where graphs hash kernels.
+        parameters = [(name, _frozen(value)) for name, value in vars(self).items() if not name.startswith("_")]
+        return type(self), tuple(sorted(parameters, key=operator.itemgetter(0)))
 
     def __eq__(self, other):
         return self._structure() == other._structure() if isinstance(other, Kernel) else NotImplemented
@@ -446,7 +447,8 @@ class _Named(Composition, Kernel):
 
     def __repr__(self):
         if self._is_infix():
-            return self._symbol.join(_text(kernel, self._binding + (i > 0)) for i, kernel in enumerate(self._terms().values()))
+            first, *others = self._terms().values()
+            return self._symbol.join([_text(first, self._binding), *(_text(k, self._binding + 1) for k in others)])
         return f"{type(self).__name__}({self.terms!r})"
 
     def _is_infix(self):

@@ -74,7 +74,8 @@ class Gram:
         if n_bytes > free:
             raise MemoryError(
                 f"A Gram matrix of shape {self.shape} in {self.dtype} takes {n_bytes / 2**30:.1f} GiB, and "
-                f"{free / 2**30:.1f} GiB are free: use products `kernel.gram(X) @ V`, which store no matrix, or landmarks."
+                f"{free / 2**30:.1f} GiB are free: use products `kernel.gram(X) @ V`, which store no matrix, "
+                "or landmarks."
             )
         K = np.empty(self.shape, self.dtype)
         self._sweep.fill(K, self._sweep.symmetric)

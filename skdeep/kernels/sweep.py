@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from skdeep.engine import gram as engine
 from skdeep.engine import threads
 from skdeep.engine import tile_program as kinds
-from skdeep.engine.target import aligned_zeros
+from skdeep.engine.target import VECTOR_BITS, aligned_zeros
 from skdeep.engine.tile_program import BLOCK, PANEL, TILE
 from skdeep.kernels.panels import FunctionValues, Panels, SparseProducts, n_samples, squared_norms
 from skdeep.kernels.program import ABSOLUTE_DISTANCE, DOT, GIVEN, SQUARED_DISTANCE, WEIGHT
@@ -18,7 +18,7 @@ from skdeep.kernels.program import ABSOLUTE_DISTANCE, DOT, GIVEN, SQUARED_DISTAN
 # the direct sum. Below, the direct sum is as fast, and exact for samples that are close to each other.
 DIRECT_FEATURES = 64
 # Operations per element from which half the tiles and a mirrored copy are cheaper than all tiles.
-SYMMETRIC_WORK = 150
+SYMMETRIC_WORK = 120 * VECTOR_BITS // 512
 # Bytes of Y that stay in the cache while the rows of a block pass, and of the matrices that the engine is given.
 CACHED_Y, GIVEN_BYTES = 2**18, 2**24
 
@@ -198,9 +198,7 @@ class _Binder:
     def _places(self, source, expanded=False, norms=(None, None)):
         """The places of the source's panels on both sides, shared by sources that read the same."""
         sides = (self._left, source.left, norms[0]), (self._right, source.right, norms[1])
-        return [
-            side.setdefault((inputs, expanded, own is None), (len(side), own))[0] for side, inputs, own in sides
-        ]
+        return [side.setdefault((inputs, expanded, own is None), (len(side), own))[0] for side, inputs, own in sides]
 
     def panels(self):
         """The panels of X and of Y, the same object where they are."""

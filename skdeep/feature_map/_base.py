@@ -1,0 +1,55 @@
+"""What all feature maps have in common: the data they take, their tags, and the kernel that they stand for."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdeep._sklearn import float_dtypes
+from skdeep.kernels.algebra import Kernel
+from skdeep.kernels.names import from_name
+from skdeep.solvers.pivoted_cholesky import pivoted_cholesky
+
+
+class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A transformer x -> phi(x) for which phi(x) . phi(y) is a kernel, or near it."""
+
+    def _training_data(self, X):
+        return validate_data(self, X, dtype=float_dtypes(X), order="C", accept_sparse="csr")
+
+    def _new_data(self, X, dtype=None):
+        """X as fit took it; of the dtype of the training data, if that is given."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=float_dtypes(X), order="C", accept_sparse="csr", reset=False)
+        return X if dtype is None else X.astype(dtype, copy=False)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def resolved(kernel, n_features, **parameters):
+    """The kernel object: a copy of the one given, or that of a name with those parameters that are not None."""
+    if isinstance(kernel, Kernel):
+        return clone(kernel)
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return from_name(kernel, n_features=n_features, **given)
+
+
+def require_finite(diagonal, kernel):
+    """Raise where the kernel overflows: |k(x, y)|^2 <= k(x, x) k(y, y), so that the diagonal speaks for the matrix."""
+    if not np.isfinite(diagonal).all():
+        raise ValueError(
+            f"The kernel {kernel!r} overflows {diagonal.dtype} on X; scale X, with StandardScaler for example."
+        )
+
+
+def partial_factor(K, max_rank, rng, kernel):
+    """The randomly pivoted Cholesky factor of an operator K; an error where there is none."""
+    partial = pivoted_cholesky(K, max_rank, random_state=rng)
+    if partial.indefinite or not len(partial.pivots):
+        raise ValueError(
+            f"Pivots cannot be drawn, since the kernel {kernel!r} is zero or not positive semidefinite on X."
+        )
+    return partial
