@@ -1,9 +1,11 @@
 """Weights, intercepts, penalties per target, given kernels, deviations: the same answers by every solver."""
 
+import pickle
 import tracemalloc
 
 import numba
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -241,6 +243,23 @@ def test_callables_are_called_as_scikit_learn_calls_them(sparse):
     settings = {"kernel": scaled_product, "kernel_params": {"scale": 2.0}}
     ours, theirs = KernelRidgeDual(**settings).fit(X, y), KernelRidge(**settings).fit(X, y)
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-10)
+
+
+@pytest.mark.parametrize("optimizer", [None, "fmin_l_bfgs_b"])
+def test_columns_by_name(optimizer):
+    X, y, weights, _ = table()
+    frame, weights = pd.DataFrame(X, columns=["a", "b", "c"]), np.where(weights < 1, 0, weights)
+    named, numbered = RBF().on(["a", "c"]) + Linear().on("b"), RBF().on([0, 2]) + Linear().on(1)
+    ours = KernelRidgeDualCV(kernel=named, optimizer=optimizer, bounds=(0.1, 10.0)).fit(frame, y, weights)
+    theirs = KernelRidgeDualCV(kernel=numbered, optimizer=optimizer, bounds=(0.1, 10.0)).fit(X, y, weights)
+    np.testing.assert_array_equal(ours.predict(frame), theirs.predict(X))
+    single = KernelRidgeDual(kernel=named).fit(frame, y)
+    restored = pickle.loads(pickle.dumps(single))
+    np.testing.assert_array_equal(
+        restored.predict(frame, return_std=True)[1], single.predict(frame, return_std=True)[1]
+    )
+    with pytest.raises(ValueError, match="by name"):
+        KernelRidgeDual(kernel=named).fit(X, y)
 
 
 def test_kernels_of_scikit_learns_gaussian_processes():
