@@ -87,8 +87,8 @@ class KernelRidgeBase(BaseEstimator):
 
     def _problem(self, samples, y, alpha, **settings):
         """The problem for encoded targets `y` of shape (n_samples,) or (n_samples, n_targets)."""
-        names = "gamma", "degree", "coef0", "kernel_params"
-        kernel = resolved(self.kernel, samples.X.shape[1], **{name: getattr(self, name) for name in names})
+        parameters = {name: getattr(self, name) for name in ("gamma", "degree", "coef0", "kernel_params")}
+        kernel = resolved(self.kernel, samples.X.shape[1], getattr(self, "feature_names_in_", None), **parameters)
         with np.errstate(over="ignore"):
             Y = y.reshape(len(y), -1).astype(samples.X.dtype, order="C")
         if not np.isfinite(Y).all():

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import minimize
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
@@ -38,7 +37,7 @@ class Objective:
 
     def kernel(self, theta):
         """The kernel with these hyperparameters."""
-        kernel, at = clone(self._problem.kernel), 0
+        kernel, at = self._problem.kernel.with_names(self._problem.kernel._names_of_arrays), 0
         for name, value in self._values.items():
             new = np.exp(theta[at : at + value.size])
             kernel.set_params(**{name: new.tolist() if value.ndim else float(new[0])})

@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.utils import gen_batches
 
@@ -15,10 +14,10 @@ from skdeep.kernels.names import from_name
 BLOCK = 512
 
 
-def resolved(kernel, n_features, *, gamma, degree, coef0, kernel_params):
-    """The kernel that the parameters of an estimator describe, its own copy."""
+def resolved(kernel, n_features, names, *, gamma, degree, coef0, kernel_params):
+    """The kernel that the parameters of an estimator describe, its own copy, for features with these names or None."""
     if isinstance(kernel, Kernel):
-        return clone(kernel)
+        return kernel.with_names(names)
     if callable(kernel):
         # Which calls the function for each pair, or a kernel of scikit-learn's Gaussian processes once.
         return Custom(functools.partial(pairwise_kernels, metric=kernel, **(kernel_params or {})))

@@ -13,7 +13,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array
 
 from skdeep._sklearn import Composition, Interval, feature_names, float_dtypes
@@ -38,6 +38,8 @@ class Kernel(BaseEstimator):
     _keeps_validity = True
     # Whether the formula needs samples that are rows of numbers.
     _reads_numbers = True
+    # The names of the features of data that are arrays.
+    _names_of_arrays = None
 
     def _emit(self, tile):
         """The formula of the kernel, as an expression over the sources of `tile`, or as a number."""
@@ -125,6 +127,7 @@ class Kernel(BaseEstimator):
         if not self.needs_numbers():
             return X, Y, None
         names = feature_names(X)
+        names = self._names_of_arrays if names is None else names
         X = check_array(X, accept_sparse="csr", dtype=float_dtypes(X), order="C")
         if Y is None:
             return X, None, names
@@ -145,6 +148,12 @@ class Kernel(BaseEstimator):
         self._validate_params()
         for term in self._terms().values():
             term._validate_deeply()
+
+    def with_names(self, names):
+        """A copy for which the features of arrays have these names, an array or None, as if they came from a table."""
+        twin = clone(self)
+        twin._names_of_arrays = names
+        return twin
 
     def tracked(self, prefix=""):
         """A copy whose hyperparameters are `Number`s, for its formula alone."""
