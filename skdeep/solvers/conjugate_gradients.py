@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from skdeep.solvers.pivoted_cholesky import pivoted_cholesky
+from skdeep.solvers.preconditioner import Preconditioner
 
 # The preconditioner's rank grows until the condition number is proved to be below this. The proof takes the
 # residual's trace for its largest eigenvalue, so that the condition number itself is many times lower.
 CONDITION = 30
-# Bytes of the preconditioner's factor that are in float64 at a time.
-BLOCK = 2**24
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def solve(
     factorisation = pivoted_cholesky(
         problem.K, rank or ceil(10 * sqrt(n)), tolerance=(CONDITION - 1) * alpha, random_state=random_state
     )
-    preconditioner = _Preconditioner(factorisation.factor, alpha)
+    preconditioner = Preconditioner(factorisation.factor, alpha)
     iteration = _Iteration(problem, preconditioner)
     indefinite = factorisation.indefinite or not iteration.run(tol, max_iter, callback)
     coefficients, intercept = problem.model(iteration.C, iteration.R)
@@ -204,45 +202,6 @@ class _Scaled:
 
     def __matmul__(self, V):
         return self.roots[:, None] * (self.K @ (self.roots[:, None] * V))
-
-
-class _Preconditioner:
-    """P^-1 = (I - F (F^T F + alpha I)^-1 F^T) / alpha, by Woodbury, P = F F^T + alpha I.
-
-    The differences lose alpha / |F|^2 of their digits, so that they are taken in float64 even where F is float32.
-    """
-
-    def __init__(self, factor, alpha):
-        self.rows = factor.T
-        rank = len(self.rows)
-        square = np.zeros((rank, rank))
-        for _, F in self._blocks():
-            square += F @ F.T
-        trace, eps = square.trace(), np.finfo(np.float64).eps
-        # With less than that the Cholesky factor below would be one of rounding errors.
-        self.alpha = max(alpha, 4 * rank * eps * trace)
-        square.flat[:: rank + 1] += self.alpha
-        self.cholesky = cho_factor(square, lower=True, overwrite_a=True)
-        # What rounding may take from r^T P^-1 r, in units of |r|^2; and the loss by the larger alpha.
-        self.rounding = eps * (4 + rank * trace / self.alpha) / self.alpha
-        self.loss = self.alpha / alpha
-
-    def solve(self, R):
-        """P^-1 R."""
-        inner = np.zeros((len(self.rows), R.shape[1]))
-        for cols, F in self._blocks():
-            inner += F @ R[cols]
-        inner, Z = cho_solve(self.cholesky, inner), R.copy()
-        for cols, F in self._blocks():
-            Z[cols] -= F.T @ inner
-        return Z / self.alpha
-
-    def _blocks(self):
-        rank, n = self.rows.shape
-        width = max(BLOCK // (8 * max(rank, 1)), 1)
-        for start in range(0, n, width):
-            cols = slice(start, start + width)
-            yield cols, self.rows[:, cols].astype(np.float64, copy=False)
 
 
 class _Iteration:
