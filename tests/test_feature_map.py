@@ -29,6 +29,7 @@ from skdeep import (
     RandomFourierFeatureMap,
 )
 from skdeep.engine import memory
+from skdeep.engine.fourier import PADDING, fourier_features
 from skdeep.kernels import RBF, Constant, Laplacian, Linear, Matern, Periodic, Polynomial, RationalQuadratic
 from skdeep.kernels.gram import Gram
 
@@ -571,7 +572,7 @@ STATIONARY = {
     "power": (RBF(4.0) + 0.5) ** 2,
     "polynomial": RBF(4.0).polynomial([0.5, 0.0, 1.0]),
     "normalized": (RBF(4.0) + 2.0 * RBF(1.0)).normalize(),
-    "columns": RBF(1.0).on([0, 2]) * RBF(2.0).on(slice(2, 6)) + RBF(1.0).on(slice(4, None)).on([1, 1]),
+    "columns": RBF(1.0).on([0, 2]) * RBF(2.0).on(slice(2, 6)) + RBF(1.0).on([1, 1]).on(slice(4, None)),
     "laplacian": Laplacian(8.0),
     "matern 1/2": Matern(4.0, nu=0.5),
     "matern 3/2": Matern(np.linspace(2.0, 6.0, 10), nu=1.5),
@@ -613,14 +614,11 @@ def test_error_falls_as_the_root_of_the_number_of_features(kernel, data):
     assert -0.57 < slope < -0.43
 
 
-@each_stationary
-def test_pairs_make_the_diagonal_exact(kernel, data):
-    X, _ = data
-    # An even number for each of up to three terms of equal share would not do for the sum: see its shares.
-    fourier = RandomFourierFeatureMap(kernel, n_components=200, random_state=0).fit(X)
-    if np.count_nonzero(fourier.random_offset_):
-        pytest.skip("a term has an odd number of features, the last of which has a random phase")
-    np.testing.assert_allclose((fourier.transform(X) ** 2).sum(axis=1), kernel.diag(X), rtol=1e-12)
+@pytest.mark.parametrize("name", [name for name in STATIONARY if name not in ("sum", "power", "polynomial", "columns")])
+def test_pairs_make_the_diagonal_exact(name, data):
+    X, kernel = data[0], STATIONARY[name]
+    phi = RandomFourierFeatureMap(kernel, n_components=200, random_state=0).fit_transform(X)
+    np.testing.assert_allclose((phi**2).sum(axis=1), kernel.diag(X), rtol=1e-12)
 
 
 def test_orthogonal_frequencies_have_less_error(data):
@@ -657,7 +655,24 @@ def test_components_are_shared_out_by_weight(data):
     # 80 features beyond one for each term, 60 and 20 of them by weights 3 to 1.
     squares = np.unique(np.round(fourier.amplitudes_**2, 12), return_counts=True)
     np.testing.assert_allclose(squares[0], sorted([2 / 21, 6 / 61, 0.25]))
-    assert sorted(squares[1]) == [1, 21, 61]
+    assert sorted(squares[1]) == [1, 11, 31]  # frequencies, most of them with a cosine and a sine
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n_frequencies", "n_paired"), [(1, 0), (1, 1), (7, 5), (16, 16), (33, 17), (40, 0)])
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_cosines_and_sines(n_workers, n_frequencies, n_paired, dtype, rng):
+    n_samples, guard = 5, 8
+    padded = lambda n: np.concatenate([rng.normal(size=n), np.full(PADDING, np.nan)]).astype(dtype)
+    angles, offset, amplitudes = padded(n_samples * n_frequencies), padded(n_frequencies), padded(n_frequencies)
+    out = np.full(n_samples * (n_frequencies + n_paired) + guard, 7.0, dtype)
+    fourier_features(angles, offset, amplitudes, n_samples, n_frequencies, n_paired, out, n_workers)
+    angles = angles[:-PADDING].reshape(n_samples, n_frequencies) + offset[:-PADDING]
+    expected = amplitudes[:-PADDING] * np.cos(angles), (amplitudes[:-PADDING] * np.sin(angles))[:, :n_paired]
+    np.testing.assert_allclose(
+        out[:-guard].reshape(n_samples, -1), np.hstack(expected), rtol=0, atol=20 * np.finfo(dtype).eps
+    )
+    np.testing.assert_array_equal(out[-guard:], 7.0)  # nothing is written behind the end
 
 
 @pytest.mark.parametrize("n_components", [1, 2, 3])

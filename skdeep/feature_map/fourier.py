@@ -6,12 +6,15 @@ import numpy as np
 from sklearn.utils import check_random_state, gen_batches
 
 from skdeep._sklearn import Interval, StrOptions, fitting
+from skdeep.engine import threads
+from skdeep.engine.fourier import PADDING, fourier_features
+from skdeep.engine.target import aligned_zeros
 from skdeep.feature_map._base import FeatureMap, resolved
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.spectral import draw_frequencies, spectral_terms
 
-# Angles that are computed at a time.
-CACHED = 2**16
+# Angles that are computed at a time and stay in the cache, and operations of a sine.
+CACHED, OPERATIONS = 2**17, 30
 
 
 class RandomFourierFeatureMap(FeatureMap):
@@ -47,9 +50,9 @@ class RandomFourierFeatureMap(FeatureMap):
     random_weights_ : ndarray of shape (n_features, n_frequencies)
         Frequencies in columns, of X's dtype.
     random_offset_ : ndarray of shape (n_frequencies,)
-        Phases, zero where there is a sine, too.
-    amplitudes_ : ndarray of shape (n_components,)
-        The factor of each feature: of all cosines, then of the sines.
+        Phases, zero where there is a sine, too: of the first n_components - n_frequencies.
+    amplitudes_ : ndarray of shape (n_frequencies,)
+        The factor of the features of each frequency.
     n_features_in_ : int
         Features seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -113,9 +116,11 @@ class RandomFourierFeatureMap(FeatureMap):
             for term, share in zip(terms, _shares(terms, self.n_components), strict=True)
         ]
         weights, offset, amplitudes, paired = (np.concatenate(parts, axis=-1) for parts in zip(*draws, strict=True))
-        self.kernel_, self._paired, self._n_features_out = kernel, np.flatnonzero(paired), self.n_components
-        self.random_weights_, self.random_offset_ = weights.astype(X.dtype), offset.astype(X.dtype)
-        self.amplitudes_ = np.concatenate([amplitudes, amplitudes[paired]]).astype(X.dtype)
+        # Frequencies with a sine come first, so that the sines are those of the first columns.
+        order = np.argsort(~paired, kind="stable")
+        self.random_weights_ = np.ascontiguousarray(weights[:, order], dtype=X.dtype)
+        self.random_offset_, self.amplitudes_ = offset[order].astype(X.dtype), amplitudes[order].astype(X.dtype)
+        self.kernel_, self._n_features_out = kernel, self.n_components
         return self
 
     def _draw(self, weight, factors, n_components, n_features, rng):
@@ -144,16 +149,24 @@ class RandomFourierFeatureMap(FeatureMap):
             Of the dtype of the training data.
         """
         X = self._new_data(X, self.random_weights_.dtype)
-        n_frequencies = len(self.random_offset_)
-        phi = np.empty((X.shape[0], len(self.amplitudes_)), X.dtype)
-        # Angles of some rows at a time stay in the cache.
-        for rows in gen_batches(X.shape[0], max(1, CACHED // n_frequencies)):
-            angles = X[rows] @ self.random_weights_
-            angles += self.random_offset_
-            np.cos(angles, out=phi[rows, :n_frequencies])
-            np.sin(angles[:, self._paired], out=phi[rows, n_frequencies:])
-            phi[rows] *= self.amplitudes_
+        n_frequencies, n_paired = len(self.random_offset_), self._n_features_out - len(self.random_offset_)
+        offset, amplitudes = _padded(self.random_offset_), _padded(self.amplitudes_)
+        height = max(1, CACHED // n_frequencies)
+        angles = aligned_zeros(min(height, X.shape[0]) * n_frequencies + PADDING, X.dtype)
+        phi = np.empty((X.shape[0], self._n_features_out), X.dtype)
+        for rows in gen_batches(X.shape[0], height):
+            block, features = X[rows], phi[rows].reshape(-1)
+            n_samples = block.shape[0]
+            angles[: n_samples * n_frequencies].reshape(n_samples, n_frequencies)[:] = block @ self.random_weights_
+            n_workers = threads.n_workers(OPERATIONS * features.size)
+            fourier_features(angles, offset, amplitudes, n_samples, n_frequencies, n_paired, features, n_workers)
         return phi
+
+
+def _padded(vector):
+    padded = aligned_zeros(len(vector) + PADDING, vector.dtype)
+    padded[: len(vector)] = vector
+    return padded
 
 
 def _shares(terms, n_components):
