@@ -292,9 +292,9 @@ def test_equality_and_hash():
     different = [
         RBF(), RBF(2.0), RBF([1.0, 2.0]), Laplacian(), Matern(), Matern(nu=0.5), Linear(), Cosine(), 2 * RBF(),
         3 * RBF(), RBF() + Linear(), Linear() + RBF(), RBF() * Linear(), Sum([("a", RBF()), ("linear", Linear())]),
-        RBF() ** 2, RBF() * RBF(), RBF().exp(), RBF().normalize(), RBF().on(0), RBF().on([0]), RBF().on(slice(1)), RBF().on("0"),
-        RBF().rescale("unit norm"), RBF().rescale(reference.fading), RBF().polynomial([1.0]), Custom(reference.overlap),
-        Custom(reference.overlap, vectorized=False), 1, "RBF()", None,
+        RBF() ** 2, RBF() * RBF(), RBF().exp(), RBF().normalize(), RBF().on(0), RBF().on([0]), RBF().on(slice(1)),
+        RBF().on("0"), RBF().rescale("unit norm"), RBF().rescale(reference.fading), RBF().polynomial([1.0]),
+        Custom(reference.overlap), Custom(reference.overlap, vectorized=False), 1, "RBF()", None,
     ]  # fmt: skip
     for i, one in enumerate(different):
         for j, other in enumerate(different):

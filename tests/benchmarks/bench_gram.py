@@ -147,7 +147,7 @@ def machine():
         copy, product = (min(map(seconds, [f] * 5)) for f in (lambda: np.copyto(target, source), lambda: A @ A))  # noqa: B023
         ns = copy / source.size * 1e9
         print(
-            f"{dtype.__name__}: copies {2 * source.nbytes / copy / 1e9:.0f} GB/s (one thread, {ns:.2f} ns per element), "
+            f"{dtype.__name__}: copies {2 * source.nbytes / copy / 1e9:.0f} GB/s (one thread, {ns:.2f} ns each), "
             f"matrix product {2 * len(A) ** 3 / product / 1e9:.0f} GFLOP/s"
         )
 
