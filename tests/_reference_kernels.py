@@ -149,12 +149,12 @@ def arc_cosine(x, y, n, depth):
 
 def neural_tangent(x, y, depth):
     """The recursion of Jacot, Gabriel & Hongler (2018), theorem 1, for norms that a layer keeps."""
-    rho = math.cos(angle(x, y)) if any(x) and any(y) else 0.0
-    theta = rho
+    t = angle(x, y)
+    theta = math.cos(t)
     for _ in range(depth):
-        t = math.acos(max(-1, min(1, rho)))
         rho = (math.sin(t) + (math.pi - t) * math.cos(t)) / math.pi
         theta = rho + theta * (math.pi - t) / math.pi
+        t = math.acos(max(-1, min(1, rho)))
     return theta * norm(x) * norm(y)
 
 

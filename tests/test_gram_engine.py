@@ -6,7 +6,6 @@ import numba
 import numpy as np
 import pytest
 import scipy.sparse as sp
-import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core import event
@@ -29,7 +28,7 @@ from skdeep.kernels import (
     sweep,
 )
 from skdeep.kernels.gram import Gram
-from skdeep.kernels.sweep import DIRECT_FEATURES, Sweep
+from skdeep.kernels.sweep import DIRECT_FEATURES, OUTPUTS
 from tests import _reference_kernels as reference
 from tests._reference_kernels import samples
 
@@ -189,16 +188,24 @@ def test_rows_diagonal_and_product_are_of_the_same_matrix(n_features, dtype):
     np.testing.assert_array_equal(Gram(RBF(), X).diagonal(), np.ones(300, dtype))
 
 
-def test_product_keeps_to_the_working_memory(monkeypatch):
-    heights = []
-    fill = Sweep.fill_span
-    monkeypatch.setattr(Sweep, "fill_span", lambda self, K, *args: heights.append(len(K)) or fill(self, K, *args))
-    X = samples(1000, 3, np.float64)
-    with sklearn.config_context(working_memory=1):
-        product = Gram(RBF(), X) @ X
-    assert max(heights) * 1000 * 8 <= 2**20
-    monkeypatch.undo()
-    np.testing.assert_allclose(product, RBF()(X) @ X, atol=1e-10)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_outputs", [1, 3, OUTPUTS - 1, OUTPUTS, OUTPUTS + 1])
+def test_products_of_any_number_of_columns(n_outputs, dtype):
+    X, Y = samples(193, 5, dtype), samples(97, 5, dtype, seed=1)
+    V = samples(97, n_outputs, dtype, seed=2)
+    K = Gram(COMPOSED, X, Y).toarray()
+    np.testing.assert_allclose(Gram(COMPOSED, X, Y) @ V, K.astype(float) @ V, atol=97 * tolerance(dtype, 1))
+
+
+def test_a_product_stores_no_matrix():
+    X = samples(4000, 3, np.float32)
+    V = np.ones((4000, 1), np.float32)
+    Gram(RBF(), X) @ V
+    tracemalloc.start()
+    Gram(RBF(), X) @ V
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4000**2 * 4 / 20
 
 
 def test_product_with_another_shape():
