@@ -13,8 +13,6 @@ from skdeep.solvers.reduction import Reduction
 
 # An SVD of a matrix of n x m is worth its while, against a Cholesky factorisation of n x n, up to m = n / 4.
 PRIMAL_SHARE = 4
-# Bytes below which it would take longer to ask how much is free than to fill them.
-NEGLIGIBLE = 2**22
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class Problem:
 
     def check_memory(self, needed, what):
         """Raise MemoryError, before anything is allocated, where there is no room for what is needed."""
-        if self.memory_limit is None and needed <= NEGLIGIBLE:
+        if self.memory_limit is None and needed <= memory.NEGLIGIBLE:
             return
         limit = memory.available() if self.memory_limit is None else self.memory_limit
         if needed > limit:

@@ -65,8 +65,8 @@ class Gram:
         MemoryError
             If it does not fit in the memory that is free.
         """
-        n_bytes, free = self.shape[0] * self.shape[1] * self.dtype.itemsize, memory.available()
-        if n_bytes > free:
+        n_bytes = self.shape[0] * self.shape[1] * self.dtype.itemsize
+        if n_bytes > memory.NEGLIGIBLE and n_bytes > (free := memory.available()):
             raise MemoryError(
                 f"A Gram matrix of shape {self.shape} in {self.dtype} takes {n_bytes / 2**30:.1f} GiB, and "
                 f"{free / 2**30:.1f} GiB are free: use products `kernel.gram(X) @ V`, which store no matrix, "
