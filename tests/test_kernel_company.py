@@ -80,12 +80,12 @@ def test_estimators_take_kernels(model, method, flowers):
 
 def test_parameters_are_searched(flowers):
     X, y = flowers
-    grid = {"kernel__rbf__length_scale": [0.01, 2.0], "kernel__linear__kernel": [Linear(), Polynomial()]}
-    search = GridSearchCV(SVC(kernel=RBF() + 0.1 * Linear()), grid, cv=3).fit(X, y)
+    grid = {"kernel__rbf__length_scale": [1e-3, 2.0], "kernel__linear__kernel": [Linear(), Polynomial()]}
+    search = GridSearchCV(SVC(kernel=RBF() + 1e-4 * Linear()), grid, cv=3).fit(X, y)
     assert len(set(search.cv_results_["mean_test_score"])) > 1
     assert repr(search.best_estimator_.kernel) != repr(search.estimator.kernel)
     # A larger sum has the same names.
-    GridSearchCV(SVC(kernel=RBF() + 0.1 * Linear() + RBF(5.0)), grid, cv=3).fit(X, y)
+    GridSearchCV(SVC(kernel=RBF() + 1e-4 * Linear() + RBF(5.0)), grid, cv=3).fit(X, y)
 
 
 # --------------------------------------------------------------------------------- Gaussian processes
