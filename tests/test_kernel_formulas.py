@@ -237,7 +237,7 @@ ANGULAR = [ArcCosine(n, depth) for n in (0, 1, 2) for depth in (1, 3)] + [Neural
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 3, 100])
-@pytest.mark.parametrize("kernel", [k for k in ANGULAR if k != ArcCosine(0, 3)], ids=repr)
+@pytest.mark.parametrize("kernel", [k for k in ANGULAR if k.depth == 1], ids=repr)
 def test_small_and_straight_angles(kernel, n_features, dtype):
     eps = np.finfo(dtype).eps
     X = samples(10, n_features, dtype)

@@ -156,7 +156,7 @@ class Kernel(BaseEstimator):
         return twin
 
     def tracked(self, prefix=""):
-        """A copy whose hyperparameters are `Number`s, for its formula alone."""
+        """A copy whose hyperparameters are of the class `Number`, for its formula alone."""
         if self.untracked is not self:
             return self
         twin = copy.copy(self)
@@ -177,7 +177,7 @@ class Kernel(BaseEstimator):
         return getattr(self, "_untracked", self)
 
     def tracked_keys(self):
-        """The keys of the `Number`s of a tracked kernel; none of another."""
+        """The keys of the hyperparameters of a tracked kernel; none of another."""
         for name in self._hyperparameters:
             value = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):
@@ -265,7 +265,7 @@ class Kernel(BaseEstimator):
         Parameters
         ----------
         function : callable or "unit norm"
-            An array of rows (n_samples, n_features) -> an array (n_samples,); "unit norm" is 1 / |x|.
+            An array of rows (n_samples, n_features) -> an array (n_samples,); "unit norm" is ``1 / |x|``.
         """
         from skdeep.kernels.nodes import Rescaled
 

@@ -15,7 +15,7 @@ POSITIVE = Interval(Real, 0, None, closed="neither")
 
 
 class Linear(Kernel):
-    """k(x, y) = x . y.
+    """``k(x, y) = x · y``.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class Linear(Kernel):
 
 
 class Polynomial(Kernel):
-    """k(x, y) = (gamma x . y + coef0) ^ degree.
+    """``k(x, y) = (gamma x · y + coef0) ^ degree``.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class Laplacian(Kernel):
 
 
 class Matern(Kernel):
-    """The kernel of Matern (1960) of r = |x - y| / length_scale, whose functions are nu - 1/2 times differentiable.
+    """The kernel of Matern (1960) of ``r = |x - y| / length_scale``, whose functions are nu - 1/2 times differentiable.
 
     It is exp(-r) for nu = 1/2, (1 + a) exp(-a) with a = sqrt(3) r for nu = 3/2, and (1 + a + a^2 / 3) exp(-a) with
     a = sqrt(5) r for nu = 5/2.
@@ -218,7 +218,7 @@ class Periodic(Kernel):
 
 
 class Cosine(Kernel):
-    """``k(x, y) = x . y / (|x| |y|)``, and 0 where a sample is 0.
+    """``k(x, y) = x · y / (|x| |y|)``, and 0 where a sample is 0.
 
     Examples
     --------
@@ -234,7 +234,7 @@ class Cosine(Kernel):
 
 
 class Sigmoid(Kernel):
-    """``k(x, y) = tanh(gamma x . y + coef0)``, not positive semidefinite in general.
+    """``k(x, y) = tanh(gamma x · y + coef0)``, not positive semidefinite in general.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ def from_name(name, *, gamma=None, degree=3, coef0=1, n_features=None):
     ----------
     name : {"linear", "poly", "polynomial", "rbf", "laplacian", "sigmoid", "cosine", "chi2", "additive_chi2"}
     gamma : float or None, default=None
-        Factor of x . y, of |x - y|^2 or of the L1 distance; None stands for 1 / n_features, and 1 for "chi2".
+        Factor of x · y, of ``|x - y|^2`` or of the L1 distance; None stands for 1 / n_features, and 1 for "chi2".
     degree : int, default=3
         Of the polynomial.
     coef0 : float, default=1

@@ -101,7 +101,7 @@ class Rescaled(_Wrapper):
     ----------
     kernel : Kernel
     function : callable or "unit norm"
-        f, an array of rows (n_samples, n_features) -> an array (n_samples,); "unit norm" is 1 / |x|, and 0 for 0.
+        f, an array of rows (n_samples, n_features) -> an array (n_samples,); "unit norm" is ``1 / |x|``, and 0 for 0.
 
     Examples
     --------
