@@ -225,6 +225,7 @@ def _positions(columns, n_features, names):
         raise ValueError(f"The columns {columns!r} cannot be chosen from data that are no numbers.")
     try:
         key = columns if isinstance(columns, slice | Integral) else np.asarray(columns)
+        key = key if np.size(key) else slice(0)  # whose type says nothing
         chosen = np.atleast_1d(np.arange(n_features)[key])
     except IndexError as error:
         raise ValueError(f"The columns {columns!r} do not fit X with {n_features} features: {error}.") from error
