@@ -54,5 +54,5 @@ def digests(dtype=np.float32):
 
 def twins():
     """The twins of the networks' and of the kernels' main loops that this process has used."""
-    copies = [*steps.run_steps.copies, *gram.fill_gram.copies]
+    copies = [*steps.run_steps.copies, *gram.sweep.copies]
     return sorted({"parallel" if parallel else "serial" for _, parallel in copies})

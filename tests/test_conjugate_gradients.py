@@ -1,13 +1,16 @@
 """Conjugate gradients: solutions of the dense system, and a bound on predictions that holds wherever they stop."""
 
+import itertools
 import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.linalg import eigh
 
 from skdeep.kernels import RBF
 from skdeep.solvers import conjugate_gradients as module
 from skdeep.solvers.conjugate_gradients import solve
+from skdeep.solvers.pivoted_cholesky import pivoted_cholesky
 from tests._operators import Dense, rbf
 
 
@@ -164,6 +167,28 @@ def test_error_bound_is_never_violated(dtype, fit_intercept):
         assert (errors <= solution.error_bound + rounding).all(), seed
         stopped_early += not solution.converged
     assert 50 < stopped_early < 450  # the bound was tried at all stages
+
+
+@pytest.mark.parametrize(("dtype", "alphas"), [("float32", (1e-5, 1e-3)), ("float64", (1e-11, 1e-8, 1e-3))])
+@pytest.mark.parametrize("target", ["noise", "smooth", "worst"])
+def test_rounding_is_part_of_the_bound(target, dtype, alphas):
+    # Where the preconditioner is all but the inverse, the bound is all but the error in the norm of G.
+    n = 120
+    for seed, alpha in itertools.product(range(6), alphas):
+        rng = np.random.default_rng(seed)
+        K, y = rbf(rng.normal(size=(n, 2)), length_scale=rng.uniform(0.3, 3), dtype=dtype), rng.normal(size=n)
+        G = K.astype("float64") + alpha * np.eye(n)
+        if target == "smooth":
+            y = K @ y
+        if target == "worst":  # the residual at which rounding in P takes most of r^T P^-1 r
+            tolerance = (module.CONDITION - 1) * alpha
+            F = pivoted_cholesky(Dense(K), n, tolerance=tolerance, random_state=seed).factor.astype("float64")
+            y = G @ eigh(F @ F.T + alpha * np.eye(n), G, subset_by_index=[n - 1, n - 1])[1][:, 0]
+        eigenvalues, Q = np.linalg.eigh(G)
+        for max_iter in (0, 1, 3):
+            solution = solve(Dense(K), alpha, y, rank=n, max_iter=max_iter, tol=1e-15, random_state=seed)
+            r = Q.T @ (y - G @ solution.coefficients)
+            assert np.sqrt(np.sum(r**2 / eigenvalues)) <= solution.error_bound * y.std()
 
 
 def test_bound_is_of_use(rng):

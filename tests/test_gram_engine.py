@@ -1,30 +1,42 @@
-"""The tiles of the engine: sizes and tails, symmetry, threads, cancellation, NaN."""
+"""The tiles of the engine: sizes and tails, symmetry, threads, cancellation, NaN, sparse data, memory."""
+
+import tracemalloc
 
 import numba
 import numpy as np
 import pytest
-import sklearn
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba.core import event
 
-from skdeep.engine import threads
-from skdeep.kernels import RBF, Constant, Linear, Polynomial
-from skdeep.kernels import sweep
+from skdeep.engine import memory, threads
+from skdeep.kernels import (
+    RBF,
+    ArcCosine,
+    Constant,
+    Cosine,
+    Custom,
+    Laplacian,
+    Linear,
+    Matern,
+    NeuralTangent,
+    Periodic,
+    Polynomial,
+    RationalQuadratic,
+    Sigmoid,
+    sweep,
+)
 from skdeep.kernels.gram import Gram
-from skdeep.kernels.sweep import DIRECT_FEATURES, Sweep
+from skdeep.kernels.sweep import DIRECT_FEATURES, OUTPUTS
 from tests import _reference_kernels as reference
+from tests._reference_kernels import samples
 
 DTYPES = [np.float32, np.float64]
 # Around the rows of a tile, the columns of a panel and the rows of a block.
 SIZES = [1, 2, 7, 8, 9, 23, 24, 25, 47, 48, 49, 95, 96, 97, 193]
 FEATURES = [1, 2, 3, 8, DIRECT_FEATURES - 1, DIRECT_FEATURES, DIRECT_FEATURES + 1, 100, 300]
 COMPOSED = 2.0 * RBF(0.8) + Polynomial(3) * Linear() + RBF(1.5) ** 2
-
-
-def samples(n_samples, n_features, dtype, seed=0):
-    """Samples of norm about 1, so that kernels of every number of features have values near 1."""
-    X = np.random.default_rng(seed).standard_normal((n_samples, n_features)) / np.sqrt(n_features)
-    X = X.astype(dtype)
-    X.flags.writeable = False
-    return X
 
 
 def numpy_gram(X, Y):
@@ -176,16 +188,24 @@ def test_rows_diagonal_and_product_are_of_the_same_matrix(n_features, dtype):
     np.testing.assert_array_equal(Gram(RBF(), X).diagonal(), np.ones(300, dtype))
 
 
-def test_product_keeps_to_the_working_memory(monkeypatch):
-    heights = []
-    fill = Sweep.fill_span
-    monkeypatch.setattr(Sweep, "fill_span", lambda self, K, *args: heights.append(len(K)) or fill(self, K, *args))
-    X = samples(1000, 3, np.float64)
-    with sklearn.config_context(working_memory=1):
-        product = Gram(RBF(), X) @ X
-    assert max(heights) * 1000 * 8 <= 2**20
-    monkeypatch.undo()
-    np.testing.assert_allclose(product, RBF()(X) @ X, atol=1e-10)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_outputs", [1, 3, OUTPUTS - 1, OUTPUTS, OUTPUTS + 1])
+def test_products_of_any_number_of_columns(n_outputs, dtype):
+    X, Y = samples(193, 5, dtype), samples(97, 5, dtype, seed=1)
+    V = samples(97, n_outputs, dtype, seed=2)
+    K = Gram(COMPOSED, X, Y).toarray()
+    np.testing.assert_allclose(Gram(COMPOSED, X, Y) @ V, K.astype(float) @ V, atol=97 * tolerance(dtype, 1))
+
+
+def test_a_product_stores_no_matrix():
+    X = samples(4000, 3, np.float32)
+    V = np.ones((4000, 1), np.float32)
+    Gram(RBF(), X) @ V
+    tracemalloc.start()
+    Gram(RBF(), X) @ V
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4000**2 * 4 / 20
 
 
 def test_product_with_another_shape():
@@ -198,17 +218,210 @@ def test_constant_reads_no_data():
     np.testing.assert_array_equal(K, np.full((50, 3), 2.5))
 
 
-@pytest.mark.parametrize("seed", range(60))
+# --------------------------------------------------------------------------------- random expressions
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=40)
+@given(st.data())
+def test_random_expressions(data):
+    n_features = data.draw(st.sampled_from([1, 2, 3, 8]))
+    kernel = data.draw(reference.kernels(n_features))
+    X, Y = samples(5, n_features, np.float32), samples(4, n_features, np.float32, seed=1)
+    square, cross = reference.gram(kernel, X), reference.gram(kernel, X, Y)
+    for dtype in DTYPES:
+        x, y = X.astype(dtype), Y.astype(dtype)
+        # Each of five operations on a path down the tree multiplies relative errors by 3 at most, powers by their
+        # exponent; those of the leaf are some eps for each feature.
+        atol = 3**5 * np.finfo(dtype).eps * (4 + n_features)
+        K = kernel(x)
+        np.testing.assert_allclose(K, square, rtol=0, atol=atol * reference.scale(kernel, X))
+        np.testing.assert_allclose(kernel(x, y), cross, rtol=0, atol=atol * reference.scale(kernel, X, Y))
+        np.testing.assert_allclose(kernel.diag(x), np.diagonal(K), rtol=atol)
+        np.testing.assert_array_equal(K, K.T)
+        # Closed expressions are positive semidefinite, up to the rounding of the elements.
+        assert kernel.positive_semidefinite or reference.holds_functions(kernel)
+        assert np.linalg.eigvalsh(K.astype(np.float64)).min() >= -atol * np.trace(K)
+
+
+def test_another_expression_compiles_nothing(serial):
+    X = samples(30, 3, np.float64)
+    for dtype in DTYPES:
+        # One dense kernel, whose rows, diagonal, product and gradient need every function of the engine once.
+        first = RBF()
+        first(X.astype(dtype))
+        first.diag(X.astype(dtype))
+        first.gradient(X.astype(dtype), np.ones((30, 30)))
+    others = [
+        2 * RBF([1.0, 2.0, 3.0]) + Laplacian() * Matern() ** 3 + Periodic().on([0, 2]).exp(),
+        (ArcCosine(2, 2) + NeuralTangent(3)).normalize().polynomial([1.0, 0.0, 2.0]) * RationalQuadratic() + Sigmoid(),
+        Custom(reference.overlap).rescale(reference.fading) + Cosine() + 1.0,
+    ]
+    with event.install_recorder("numba:compile") as recorder:
+        for kernel in others:
+            for dtype in DTYPES:
+                Z = X.astype(dtype)
+                kernel(Z, Z[:7])
+                kernel.gram(Z).rows([3, 1])
+                kernel.gram(Z) @ Z
+                kernel.diag(Z)
+                kernel.gradient(Z, np.ones((30, 30)))
+        RBF()(sp.csr_array(X))
+    assert not recorder.buffer
+
+
+# -------------------------------------------------------------------------------------- cancellation
+
+
+def smallest_eigenvalue(K):
+    return np.linalg.eigvalsh(K.astype(np.float64)).min()
+
+
+@pytest.mark.parametrize("n_features", [20, 100])
+@pytest.mark.parametrize("kernel", [RBF(4.0), RBF(4.0) + Matern(8.0, 2.5)], ids=repr)
+def test_single_precision_far_from_the_origin(kernel, n_features):
+    # |x|^2 + |y|^2 - 2 x.y of such data has no correct digit: eigenvalues down to -1.
+    X = (np.random.default_rng(0).standard_normal((300, n_features)) + 1000).astype(np.float32)
+    assert smallest_eigenvalue(kernel(X)) > -1e-5 * 300
+
+
+@pytest.mark.parametrize("n_features", [20, 100])
+def test_single_precision_of_two_clusters(n_features):
+    # No centre brings both to the origin: pairs that are near to each other need their differences.
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, n_features)) + np.repeat([-1000.0, 1000.0], 150)[:, None]
+    X = X.astype(np.float32)
+    l = np.sqrt(n_features)
+    K = RBF(l)(X)
+    assert smallest_eigenvalue(K) > -1e-5 * 300
+    # The data themselves are rounded to 6e-5; distances within a cluster are what float64 says of them.
+    np.testing.assert_allclose(K, RBF(l)(X.astype(np.float64)), rtol=0, atol=tolerance(np.float32, n_features))
+
+
+# -------------------------------------------------------------------------------------------- sparse
+
+SPARSE_KERNELS = [
+    Linear(),
+    Polynomial(3),
+    RBF(),
+    RBF(np.linspace(0.5, 2, 6)),
+    Matern(nu=2.5),
+    RationalQuadratic(),
+    Cosine(),
+    Sigmoid(),
+    ArcCosine(2, 2),
+    NeuralTangent(2),
+    Linear().rescale("unit norm"),
+    (2 * RBF().on([0, 2, 5]) + Linear() ** 2).normalize(),
+]
+
+
+@pytest.fixture
+def counts():
+    """Mostly zeros, among them a whole row, and a row twice."""
+    X = np.random.default_rng(0).poisson(0.4, (70, 6)).astype(np.float64) / 2
+    X[11], X[12] = 0, X[13]
+    return X
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_random_expressions(seed, dtype):
-    rng = np.random.default_rng(seed)
-    n_features = int(rng.choice([1, 2, 3, 8, DIRECT_FEATURES + 1]))
-    kernel = reference.random_kernel(rng, n_features)
-    X, Y = samples(10, n_features, dtype, seed), samples(7, n_features, dtype, seed + 1000)
-    for ours, naive in ((kernel(X), reference.gram(kernel, X)), (kernel(X, Y), reference.gram(kernel, X, Y))):
-        # Powers of sums reach large values, whose relative error is that of their largest entry.
-        np.testing.assert_allclose(ours, naive, atol=tolerance(dtype, n_features) * max(1, np.abs(naive).max()))
-    np.testing.assert_array_equal(kernel(X), kernel(X).T)
-    # Positive semidefinite up to the rounding of a matrix of this size.
-    K = kernel(X).astype(np.float64)
-    assert np.linalg.eigvalsh(K).min() >= -tolerance(dtype, n_features) * max(1, np.abs(K).max())
+@pytest.mark.parametrize("kernel", SPARSE_KERNELS, ids=repr)
+def test_sparse_data_give_the_dense_matrix(kernel, counts, dtype):
+    X = counts.astype(dtype)
+    Y = X[:23]
+    dense, cross = kernel(X), kernel(X, Y)
+    # Products are summed in another order; ArcCosine(2, 2) and powers reach hundreds.
+    same = lambda K, of: np.testing.assert_allclose(K, of, rtol=0, atol=1e3 * np.finfo(dtype).eps * np.abs(of).max())
+    for convert in (sp.csr_array, sp.csc_array, sp.csr_matrix, sp.coo_array):
+        K = kernel(convert(X))
+        assert K.dtype == dtype
+        assert isinstance(K, np.ndarray)
+        same(K, dense)
+    np.testing.assert_array_equal(K, K.T)
+    for x, y in ((sp.csr_array(X), sp.csc_array(Y)), (sp.csr_array(X), Y), (X, sp.csr_array(Y))):
+        same(kernel(x, y), cross)
+    operator = kernel.gram(sp.csr_array(X))
+    same(operator.rows([4, 60, 11]), dense[[4, 60, 11]])
+    same(operator.diagonal(), np.diagonal(dense))
+    same(operator @ X, K @ X)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", [RBF(0.1), Matern(0.1), RationalQuadratic(0.1), RBF(np.full(6, 0.1))], ids=repr)
+def test_distance_of_equal_sparse_samples_is_zero(kernel, counts, dtype):
+    X = sp.csr_array(counts.astype(dtype) / 3)
+    np.testing.assert_array_equal(np.diagonal(kernel(X)), 1)
+    np.testing.assert_array_equal(kernel.diag(X), 1)
+    assert kernel(X)[12, 13] == 1
+
+
+@pytest.mark.parametrize("kernel", [Laplacian(), Periodic()], ids=repr)
+def test_kernels_that_would_make_sparse_data_dense(kernel, counts):
+    with pytest.raises(ValueError, match=r"sparse.*toarray\(\)"):
+        kernel(sp.csr_array(counts))
+
+
+# ---------------------------------------------------------------------------------- the lazy operator
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_transposed(dtype):
+    X, Y = samples(50, 3, dtype), samples(20, 3, dtype, seed=1)
+    square, cross = Gram(COMPOSED, X), Gram(COMPOSED, X, Y)
+    assert square.T is square
+    assert cross.T.shape == (20, 50)
+    np.testing.assert_array_equal(cross.T.toarray(), cross.toarray().T)
+    np.testing.assert_allclose(cross.T @ X, cross.toarray().T @ X, atol=50 * tolerance(dtype, 3))
+
+
+def test_product_with_a_vector_of_higher_precision():
+    X, Y = samples(100, 3, np.float32), samples(5000, 3, np.float32, seed=1)
+    v = np.random.default_rng(2).standard_normal(5000)
+    product = Gram(RBF(), X, Y) @ v
+    assert product.dtype == np.float64
+    exact = RBF()(X, Y).astype(np.float64) @ v
+    # The terms are at most |v_i|, and each is rounded as float32 is.
+    np.testing.assert_allclose(product, exact, rtol=0, atol=np.finfo(np.float32).eps * np.abs(v).sum())
+    assert (Gram(RBF(), X, Y) @ v.astype(np.float32)).dtype == np.float32
+    assert (Gram(RBF(), X.astype(np.float64), Y) @ v.astype(np.float32)).dtype == np.float64
+
+
+def test_a_matrix_that_does_not_fit(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 10**9)
+    X = samples(50_000, 2, np.float32)
+    operator = RBF().gram(X)
+    tracemalloc.start()
+    try:
+        with pytest.raises(MemoryError, match=r"shape \(50000, 50000\) in float32 takes 9.3 GiB, and 0.9 GiB are free"):
+            operator.toarray()
+        assert tracemalloc.get_traced_memory()[1] < 10**5
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(MemoryError, match="use products"):
+        RBF()(X)
+    assert RBF()(X[:5000]).shape == (5000, 5000)
+
+
+def test_products_take_little_memory():
+    X = samples(8000, 2, np.float32)
+    v = np.ones(8000, np.float32)
+    operator = RBF().gram(X)
+    operator.rows([0])
+    tracemalloc.start()
+    try:
+        operator @ v
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # The matrix takes 256 MB.
+    assert peak < 20e6
+
+
+def test_empty_and_least_data():
+    for X in (np.empty((0, 3)), np.empty((3, 0))):
+        with pytest.raises(ValueError, match=r"Found array with 0 (sample|feature)\(s\)"):
+            RBF()(X)
+    assert Gram(RBF(), samples(3, 2, np.float64)).rows([]).shape == (0, 3)
+    for kernel in (COMPOSED, NeuralTangent(2), Laplacian().normalize(), Periodic()):
+        x, y = [[0.5]], [[-2.0]]
+        np.testing.assert_allclose(kernel(x, y), [[reference.evaluate(kernel, x[0], y[0])]], rtol=1e-13)
+        np.testing.assert_array_equal(kernel.gram(x) @ [2.0], 2 * kernel(x)[0])

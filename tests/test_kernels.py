@@ -6,12 +6,38 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.metrics.pairwise import linear_kernel, polynomial_kernel, rbf_kernel
 
 from skdeep import kernels
 from skdeep.engine.tile_program import SOURCE
-from skdeep.kernels import RBF, Constant, Kernel, Linear, Polynomial, Power, Product, Scaled, Sum, from_name
+from skdeep.kernels import (
+    RBF,
+    ArcCosine,
+    Constant,
+    Cosine,
+    Custom,
+    Exp,
+    Laplacian,
+    Linear,
+    Matern,
+    NeuralTangent,
+    Normalized,
+    OnColumns,
+    Periodic,
+    Polynomial,
+    PolynomialOf,
+    Power,
+    Product,
+    RationalQuadratic,
+    Rescaled,
+    Scaled,
+    Sigmoid,
+    Sum,
+    check_kernel,
+    from_name,
+)
 from skdeep.kernels.program import compile_tile_program
 from tests import _reference_kernels as reference
 
@@ -25,54 +51,8 @@ def X(rng):
     return X
 
 
-def structure(kernel):
-    """What a kernel is, as nested tuples: equal for equal expressions."""
-    if isinstance(kernel, Kernel):
-        parameters = kernel.get_params(deep=False)
-        return type(kernel).__name__, tuple((name, structure(value)) for name, value in sorted(parameters.items()))
-    if isinstance(kernel, np.ndarray | np.generic):
-        kernel = kernel.tolist()
-    return tuple(structure(item) for item in kernel) if isinstance(kernel, list | tuple) else kernel
-
-
-# ------------------------------------------------------------------------------------------- formulas
-
-
-@pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-12), (np.float32, 1e-5)])
-@pytest.mark.parametrize("n_features", [6, 100])
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (lambda d: Linear(), lambda X, Y: linear_kernel(X, Y)),
-        (lambda d: from_name("linear"), lambda X, Y: linear_kernel(X, Y)),
-        (lambda d: from_name("poly", n_features=d), lambda X, Y: polynomial_kernel(X, Y)),
-        (lambda d: from_name("polynomial", gamma=0.3, degree=2), lambda X, Y: polynomial_kernel(X, Y, 2, 0.3)),
-        (lambda d: Polynomial(), lambda X, Y: polynomial_kernel(X, Y, 2, 1.0, 1.0)),
-        (lambda d: from_name("rbf", n_features=d), lambda X, Y: rbf_kernel(X, Y)),
-        (lambda d: from_name("rbf", gamma=0.7), lambda X, Y: rbf_kernel(X, Y, 0.7)),
-        (lambda d: RBF(), lambda X, Y: rbf_kernel(X, Y, 0.5)),
-    ],
-)
-def test_equals_scikit_learn(ours, theirs, n_features, dtype, rtol, rng):
-    X, Y = (rng.standard_normal((n, n_features)) / np.sqrt(n_features) for n in (40, 30))
-    kernel = ours(n_features)
-    K = kernel(X.astype(dtype), Y.astype(dtype))
-    assert K.dtype == dtype
-    np.testing.assert_allclose(K, theirs(X, Y), rtol=rtol, atol=rtol)
-
-
-def test_length_scale_for_each_feature(X):
-    scales = np.linspace(0.5, 3, 6)
-    np.testing.assert_allclose(RBF(scales)(X), RBF()(X / scales), rtol=1e-12)
-    np.testing.assert_array_equal(RBF([2.0] * 6)(X), RBF(2.0)(X))
-
-
-def test_quadratic_kernel_is_an_inner_product(X):
-    # phi(x) = (1, sqrt2 x_i, sqrt2 x_i x_j, x_i^2): phi(x) . phi(y) = (x . y + 1)^2.
-    i, j = np.triu_indices(X.shape[1], 1)
-    phi = np.hstack([np.ones((len(X), 1)), np.sqrt(2) * X, np.sqrt(2) * X[:, i] * X[:, j], X**2])
-    # x . y + 1 cancels where x . y is near -1.
-    np.testing.assert_allclose(Polynomial(2)(X), phi @ phi.T, rtol=1e-12, atol=1e-12)
+trees = settings(deadline=None, derandomize=True, database=None, max_examples=60)
+expressions = st.integers(1, 4).flatmap(reference.kernels)
 
 
 def test_diag_is_the_diagonal(X):
@@ -117,10 +97,14 @@ def test_registers_are_used_again():
 # -------------------------------------------------------------------------------------------- algebra
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_representation_evaluates_back(seed):
-    kernel = reference.random_kernel(np.random.default_rng(seed), 3, depth=4)
-    assert structure(eval(repr(kernel), NAMESPACE)) == structure(kernel)
+@trees
+@given(expressions)
+def test_representation_evaluates_back(kernel):
+    functions = {repr(f): f for f in (reference.overlap, reference.alike, reference.fading)}
+    text = repr(kernel)
+    for place, representation in enumerate(functions):
+        text = text.replace(representation, f"f[{place}]")  # functions have no text that evaluates
+    assert eval(text, NAMESPACE | {"f": list(functions.values())}) == kernel
 
 
 @pytest.mark.parametrize(
@@ -161,18 +145,31 @@ def test_representation_is_minimal(text):
         RBF(np.linspace(1, 2, 300)),
         np.float32(0.5) * RBF() + np.int64(2),
         RBF() ** np.int64(2),
+        RBF().on(slice(1, None, 2)),
+        RBF().on(np.array([True, False])),
+        RBF().on(["age", "bmi"]),
+        RBF().on("age").on(np.int64(1)),
+        (RBF() + Linear()).exp().polynomial(np.array([1.0, 2.0])),
+        (2 * RBF()).normalize() ** 2,
+        RBF().exp() * RBF().exp(),
+        Sum([("exp", RBF().exp()), ("exp_2", Linear().exp())]),
+        2 * Matern(nu=0.5) + ArcCosine(0, 2) * NeuralTangent(3) + Sigmoid(None, -1.0),
+        RBF().rescale("unit norm"),
+        Power(Power(RBF(), 2), 3),
+        Power(Scaled(2.0, RBF()), 3),
     ],
 )
 def test_representation_of_odd_expressions_evaluates_back(kernel):
-    assert structure(eval(repr(kernel), NAMESPACE)) == structure(kernel)
+    assert eval(repr(kernel), NAMESPACE) == kernel
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_mixed_operators_build_the_right_tree(seed, X):
+@settings(trees, max_examples=20)
+@given(st.lists(reference.kernels(6, depth=1), min_size=4, max_size=4))
+def test_mixed_operators_build_the_right_tree(kernels):
     # A sum times a kernel is no sum: trees written with brackets, against their Gram matrices.
-    rng = np.random.default_rng(seed)
-    a, b, c, d = (reference.random_kernel(rng, 6, depth=1) for _ in range(4))
-    A, B, C, D = (reference.gram(k, X[:8] / 3) for k in (a, b, c, d))
+    X = reference.samples(5, 6, np.float64)
+    a, b, c, d = kernels
+    A, B, C, D = (reference.gram(k, X) for k in kernels)
     for kernel, K in [
         ((a + b) * c, (A + B) * C),
         (a * (b + c) + d, A * (B + C) + D),
@@ -183,7 +180,7 @@ def test_mixed_operators_build_the_right_tree(seed, X):
         (sum([a, b, c]), A + B + C),
         (1 + a * 3, 1 + 3 * A),
     ]:
-        np.testing.assert_allclose(kernel(X[:8] / 3), K, rtol=1e-10, atol=1e-10 * np.abs(K).max())
+        np.testing.assert_allclose(kernel(X), K, rtol=1e-12, atol=1e-12 * np.abs(K).max())
 
 
 def test_sums_and_products_are_flat_within_themselves_only():
@@ -245,13 +242,64 @@ def test_nested_parameters():
         k.set_params(rbf__length_scale=2.0)
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_clone_and_pickle(seed, X):
-    kernel = reference.random_kernel(np.random.default_rng(seed), 6)
+@trees
+@given(expressions)
+def test_clone_and_pickle(kernel):
     for copy in (clone(kernel), pickle.loads(pickle.dumps(kernel))):
         assert copy is not kernel
-        assert structure(copy) == structure(kernel)
-        np.testing.assert_array_equal(copy(X), kernel(X))
+        assert copy == kernel
+        assert hash(copy) == hash(kernel)
+        assert repr(copy) == repr(kernel)
+
+
+@trees
+@given(expressions)
+def test_every_parameter_is_reached(kernel):
+    parameters = kernel.get_params()
+    # Setting what is there changes nothing; the outer ones first, which hold the inner ones.
+    assert clone(kernel).set_params(**parameters) == kernel
+    for name, value in parameters.items():
+        if isinstance(value, float):
+            changed = clone(kernel).set_params(**{name: value + 1})
+            assert changed.get_params()[name] == value + 1
+            assert changed != kernel
+
+
+@trees
+@given(expressions, expressions)
+def test_a_new_term_renames_no_parameter(kernel, other):
+    before = (Linear() + kernel).get_params(deep=True)
+    after = (Linear() + kernel + other).get_params(deep=True)
+    for name, value in before.items():
+        if name != "terms":
+            assert after[name] is value
+
+
+def test_equality_and_hash():
+    same = [
+        (RBF(), RBF(1)),
+        (RBF(2.0), RBF(np.float64(2))),
+        (RBF([1.0, 2.0]), RBF(np.array([1.0, 2.0]))),
+        (2 * RBF() + Linear(), 2.0 * RBF() + Linear()),
+        (RBF().on(slice(2)), RBF().on(slice(2))),
+        (RBF().on(["a"]), RBF().on(np.array(["a"]))),
+        (Custom(reference.overlap), Custom(reference.overlap)),
+        (RBF().polynomial((1, 2)), RBF().polynomial([1.0, 2.0])),
+    ]
+    for one, other in same:
+        assert one == other
+        assert hash(one) == hash(other)
+    different = [
+        RBF(), RBF(2.0), RBF([1.0, 2.0]), Laplacian(), Matern(), Matern(nu=0.5), Linear(), Cosine(), 2 * RBF(),
+        3 * RBF(), RBF() + Linear(), Linear() + RBF(), RBF() * Linear(), Sum([("a", RBF()), ("linear", Linear())]),
+        RBF() ** 2, RBF() * RBF(), RBF().exp(), RBF().normalize(), RBF().on(0), RBF().on([0]), RBF().on(slice(1)),
+        RBF().on("0"), RBF().rescale("unit norm"), RBF().rescale(reference.fading), RBF().polynomial([1.0]),
+        Custom(reference.overlap), Custom(reference.overlap, vectorized=False), 1, "RBF()", None,
+    ]  # fmt: skip
+    for i, one in enumerate(different):
+        for j, other in enumerate(different):
+            assert (one == other) is (i == j)
+    assert len(set(different)) == len(different)
 
 
 def test_clone_is_independent():
@@ -330,6 +378,31 @@ def test_operands_of_another_kind(operation, other):
         (Sum([("terms", RBF())]), "terms"),
         (Sum([("a", "rbf")]), "terms|pairs"),
         (Linear() + RBF(-1.0), "length_scale"),
+        (Laplacian([1.0, 2.0]), "6 features"),
+        (Matern(nu=2.0), "nu"),
+        (Matern(-1.0), "length_scale"),
+        (RationalQuadratic(alpha=0.0), "alpha"),
+        (Periodic(period=-1.0), "period"),
+        (Sigmoid(gamma=-1.0), "gamma"),
+        (ArcCosine(degree=3), "degree"),
+        (ArcCosine(depth=0), "depth"),
+        (NeuralTangent(depth=-1), "depth"),
+        (Custom("rbf"), "function"),
+        (RBF().polynomial([1.0, -2.0]), "not negative"),
+        (RBF().polynomial([]), "coefs"),
+        (RBF().polynomial([[1.0]]), "coefs"),
+        (RBF().polynomial([np.nan]), "finite"),
+        (RBF().rescale("norm"), "function"),
+        (RBF().rescale(lambda X: X), r"shape \(60,\) for 60 samples"),
+        (Exp("rbf"), "kernel"),
+        (RBF().on(6), "6 features"),
+        (RBF().on([0, 9]), "6 features"),
+        (RBF().on([]), "select none"),
+        (RBF().on(slice(3, 3)), "select none"),
+        (RBF().on([True, False]), "6 features"),
+        (RBF().on("age"), "X has no names"),
+        (RBF([1.0, 2.0, 3.0]).on([0, 1]), "2 features"),
+        (Custom(lambda X, Y: np.ones(3)), "vectorized=False"),
     ],
 )
 def test_invalid_parameters_are_named(kernel, words, X):
@@ -394,3 +467,157 @@ def test_calls_change_no_data(X):
     k(X)
     k.gram(X) @ X
     np.testing.assert_array_equal(X, before)
+
+
+# --------------------------------------------------------------------------------- names, words, graphs
+
+
+@pytest.fixture
+def patients():
+    X = reference.samples(20, 3, np.float64)
+    return pd.DataFrame(X, columns=["age", "bmi", "sex"])
+
+
+@pytest.mark.parametrize(
+    ("named", "placed"),
+    [
+        (RBF().on("bmi"), RBF().on(1)),
+        (RBF([1.0, 2.0]).on(["sex", "age"]), RBF([1.0, 2.0]).on([2, 0])),
+        (RBF().on(np.array(["sex", "age"])), RBF().on([2, 0])),
+        (Linear().on("bmi").on(["sex", "bmi"]), Linear().on(1)),
+        (Linear().on(0).on(["sex", "bmi"]), Linear().on(2)),
+        ((RBF().on("bmi") + Linear()).normalize().on(["bmi", "age"]), (RBF().on(0) + Linear()).normalize().on([1, 0])),
+        (RBF().rescale(reference.fading).on("bmi"), RBF().rescale(reference.fading).on(1)),
+    ],
+    ids=lambda k: repr(k)[:40],
+)
+def test_columns_by_name(named, placed, patients):
+    numbers = patients.to_numpy()
+    np.testing.assert_array_equal(named(patients), placed(numbers))
+    np.testing.assert_array_equal(named(patients, patients[:7]), placed(numbers, numbers[:7]))
+    np.testing.assert_array_equal(named.diag(patients), placed.diag(numbers))
+    np.testing.assert_array_equal(named.gram(patients, patients[:7]).T.toarray(), placed(numbers[:7], numbers))
+
+
+def test_unknown_columns(patients):
+    with pytest.raises(ValueError, match=r"no columns \['height'\], only \['age', 'bmi', 'sex'\]"):
+        RBF().on(["age", "height"])(patients)
+    with pytest.raises(ValueError, match="chosen by name"):
+        RBF().on("age")(patients.to_numpy())
+
+
+def common(a, b):
+    return len(set(a) & set(b))
+
+
+WORDS = ["kernel", "ridge", "gram", "schur", "mercer"]
+
+
+def test_words():
+    k = Custom(common, vectorized=False)
+    expected = np.array([[common(a, b) for b in WORDS] for a in WORDS], dtype=float)
+    np.testing.assert_array_equal(k(WORDS), expected)
+    np.testing.assert_array_equal(k(WORDS, WORDS[:2]), expected[:, :2])
+    np.testing.assert_array_equal(k.diag(WORDS), np.diagonal(expected))
+    np.testing.assert_array_equal(k.gram(WORDS).rows([3, 1]), expected[[3, 1]])
+    np.testing.assert_array_equal(k.gram(WORDS) @ np.ones(5), expected.sum(axis=1))
+    norms = np.sqrt(np.diagonal(expected))
+    normalized = expected / norms / norms[:, None]
+    np.testing.assert_allclose((2 * k.normalize() ** 2 + 1)(WORDS), 2 * normalized**2 + 1, rtol=1e-15)
+    np.testing.assert_allclose((0.1 * k).exp()(WORDS), np.exp(0.1 * expected), rtol=1e-15)
+    # Arrays of objects, lists of dicts: whatever the function takes.
+    np.testing.assert_array_equal(k(np.array(WORDS, dtype=object)), expected)
+    np.testing.assert_array_equal(k([{letter: 1 for letter in word} for word in WORDS]), expected)
+
+
+def test_words_have_no_columns():
+    with pytest.raises(ValueError, match="could not convert string"):
+        (Custom(common, vectorized=False) + RBF())(WORDS)
+    with pytest.raises(ValueError, match="no numbers"):
+        Custom(common, vectorized=False).on(0)(WORDS)
+
+
+# ------------------------------------------------------------------------------------------- validity
+
+
+@pytest.mark.parametrize(
+    ("kernel", "known"),
+    [
+        *[
+            (leaf(), True)
+            for leaf in (Constant, Linear, Polynomial, RBF, Laplacian, Matern, RationalQuadratic, Periodic)
+        ],
+        *[(leaf(), True) for leaf in (Cosine, ArcCosine, NeuralTangent)],
+        (Sigmoid(), None),
+        (Custom(common), None),
+        (2 * RBF() + Linear() * Laplacian() ** 2, True),
+        (Exp(PolynomialOf(Rescaled(OnColumns(Normalized(RBF()), [0]), "unit norm"), [1.0, 2.0])), True),
+        (2 * RBF() + Linear() * Sigmoid() ** 2, None),
+        (Exp(PolynomialOf(Rescaled(OnColumns(Normalized(Custom(common)), [0]), "unit norm"), [1.0, 2.0])), None),
+    ],
+    ids=lambda k: repr(k)[:40],
+)
+def test_what_is_known_of_validity(kernel, known):
+    assert kernel.positive_semidefinite is known
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_check_of_a_kernel(dtype):
+    X = reference.samples(30, 2, dtype)
+    report = check_kernel(2 * RBF() + Linear(), X)
+    assert report
+    assert (report.symmetric, report.verdict, report.witness) == (True, "by construction", None)
+    eigenvalues = np.linalg.eigvalsh((2 * RBF() + Linear())(X).astype(np.float64))
+    # Rounding changes eigenvalues by eps times the largest one.
+    atol = 30 * np.finfo(dtype).eps * eigenvalues[-1]
+    assert report.smallest_eigenvalue == pytest.approx(eigenvalues[0], abs=atol)
+    assert report.largest_eigenvalue == pytest.approx(eigenvalues[-1], abs=atol)
+    assert check_kernel(Custom(lambda X, Y: X @ Y.T), X).verdict == "on this data"
+    # Of one feature, |x - y| and its sine are conditionally definite at best.
+    for function in (lambda X, Y: -np.abs(X[:, :1] - Y[:, 0]), lambda X, Y: np.sin(X[:, :1] - Y[:, 0]) ** 2):
+        report = check_kernel(Custom(function), X)
+        assert not report
+        assert (report.symmetric, report.verdict) == (True, "violated")
+        v = report.witness
+        assert np.linalg.norm(v) == pytest.approx(1, rel=1e-6)
+        assert v @ function(X, X) @ v < 0
+        assert report.smallest_eigenvalue == pytest.approx(v @ function(X, X) @ v, rel=1e-4)
+
+
+def test_check_of_a_sigmoid():
+    X = reference.samples(30, 2, np.float64) * 3
+    report = check_kernel(Sigmoid(1.0, -1.0), X)
+    assert report.verdict == "violated"
+    assert report.witness @ Sigmoid(1.0, -1.0)(X) @ report.witness < 0
+
+
+def test_check_of_an_asymmetric_function():
+    X = reference.samples(10, 2, np.float64)
+    report = check_kernel(Custom(lambda X, Y: X @ Y.T + X[:, :1]), X)
+    assert (report.symmetric, report.verdict, bool(report)) == (False, "violated", False)
+
+
+def test_check_of_words_and_of_functions():
+    assert check_kernel(Custom(common, vectorized=False), WORDS).verdict == "on this data"
+    assert check_kernel(lambda X, Y: X @ Y.T, reference.samples(5, 2, np.float64)).verdict == "on this data"
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        check_kernel(Polynomial(3), np.full((2, 1), 1e150))
+
+
+@pytest.mark.parametrize(
+    ("expression", "rule"),
+    [
+        (lambda k: k - k, "difference of two kernels is not positive semidefinite"),
+        (lambda k: -k, "negative multiple of a kernel is not positive semidefinite"),
+        (lambda k: -2 * k, "negative multiple is not positive semidefinite"),
+        (lambda k: 0 * k, "multiplied by a finite positive number"),
+        (lambda k: k + (-1), "must be finite and not negative"),
+        (lambda k: k**0.5, "only products of a kernel with itself"),
+        (lambda k: k**0, "positive whole exponents"),
+        (lambda k: k.polynomial([1.0, -1.0])([[1.0]]), "coefficients that are not negative"),
+        (lambda k: Polynomial(2, -1.0)([[1.0]]), "coef0"),
+    ],
+)
+def test_refusals_name_the_rule(expression, rule):
+    with pytest.raises((ValueError, TypeError), match=rule):
+        expression(RBF())

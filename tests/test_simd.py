@@ -41,9 +41,11 @@ from skdeep.engine.tiles import (
     correlation_tile,
     dot_tile,
     lowest_maxima,
-    squared_distance_tile,
     store_tile,
     store_tile_columns,
+    sum_absolute_differences,
+    sum_products,
+    sum_squared_differences,
     tap_gradient_tile,
     window_maxima,
 )
@@ -429,26 +431,36 @@ def test_lane_sum_is_a_tree_of_halves(dtype, rng):
 
 
 @compiled
-def _row_tiles(x: reals, x_row: integer, x_step: integer, y: reals, y_step: integer, n: integer, to: out):
+def _row_tiles(
+    x: reals, x_row: integer, x_step: integer, y: reals, y_step: integer, n: integer, half: integer, to: out
+):
     width = lanes_of(x)
     size = ROWS * VECS * width
-    dots = dot_tile(x, 0, x_row, x_step, y, 0, y_step, n, ROWS, VECS)
-    store_tile(dots, to, 0, VECS * width, width, VECS)
-    distances = squared_distance_tile(x, 0, x_row, x_step, y, 0, y_step, n, ROWS, VECS)
-    store_tile(distances, to, size, VECS * width, width, VECS)
+    row = VECS * width
+    store_tile(dot_tile(x, 0, x_row, x_step, y, 0, y_step, n, ROWS, VECS), to, 0, row, width, VECS)
+    # The others sum the first half, and go on with the second.
+    for first in range(0, n, half):
+        x_at, y_at, n_now = first * x_step, first * y_step, min(half, n - first)
+        sum_products(x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, size, row, first)
+        sum_squared_differences(x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, 2 * size, row, first)
+        sum_absolute_differences(x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, 3 * size, row, first)
 
 
 @DTYPES
-@pytest.mark.parametrize("n", [0, 1, 2, 13])
+@pytest.mark.parametrize("n", [1, 2, 13])
 @pytest.mark.parametrize("order", ["C", "F"], ids=["rows", "columns"])
 def test_row_tiles(n, order, dtype, rng):
     width = lanes(np.dtype(dtype))
     X, Y = integers_like(rng, (ROWS, n), dtype), integers_like(rng, (n, VECS * width), dtype)
     steps = (n, 1) if order == "C" else (1, ROWS)
-    tiles = np.full((2, ROWS, VECS * width), 7, dtype)
-    _row_tiles(np.pad(X.ravel(order), (0, 1)), *steps, np.pad(Y.ravel(), (0, 1)), VECS * width, n, tiles.reshape(-1))
+    tiles = np.full((4, ROWS, VECS * width), 7, dtype)
+    flat_x, flat_y = np.pad(X.ravel(order), (0, 1)), np.pad(Y.ravel(), (0, 1))
+    _row_tiles(flat_x, *steps, flat_y, VECS * width, n, n - n // 2, tiles.reshape(-1))
+    differences = X[:, :, None] - Y
     np.testing.assert_array_equal(tiles[0], X @ Y)
-    np.testing.assert_array_equal(tiles[1], ((X[:, :, None] - Y) ** 2).sum(axis=1))
+    np.testing.assert_array_equal(tiles[1], X @ Y)
+    np.testing.assert_array_equal(tiles[2], (differences**2).sum(axis=1))
+    np.testing.assert_array_equal(tiles[3], np.abs(differences).sum(axis=1))
 
 
 @compiled

@@ -75,7 +75,22 @@ def test_condition_is_estimated_from_below_and_closely(smallest, block):
     exact = np.linalg.norm(np.linalg.inv(K), 1)
     assert cholesky.factor(K)
     # Higham (1988): hardly ever below a third of the norm.
-    assert exact / 3 < cholesky._norm_1_of_inverse(K) < exact * (1 + 1e-13 / smallest)
+    assert exact / 3 < cholesky._norm_1_of_inverse(K, np.ones(50)) < exact * (1 + 1e-13 / smallest)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_units_of_rows_and_columns_do_not_make_a_matrix_singular(dtype, block):
+    K, Y = positive_definite(40, dtype), np.random.default_rng(1).normal(size=(40, 2)).astype(dtype)
+    units = np.geomspace(1e-6, 1e6, 40).astype(dtype)
+    factorised = cholesky.Factorised(units[:, None] * K * units, 0.0)
+    assert factorised.spectrum is None
+    expected = np.linalg.solve(K.astype("float64"), Y)
+    np.testing.assert_allclose(
+        units[:, None] * factorised.solve(units[:, None] * Y),
+        expected,
+        rtol=0,
+        atol=RTOL[dtype] * np.abs(expected).max(),
+    )
 
 
 def test_solves_through_the_real_block_in_one_copy():

@@ -2,36 +2,39 @@
 
 import math
 
-from skdeep.engine.simd import (
-    elementwise,
-)
+from skdeep.engine.simd import elementwise
 
 # ln 2 in two parts by the bits of a number, the first short: its product with an exponent is exact.
 _LN2 = {32: (0.693359375, -2.12194440e-4), 64: (6.93145751953125e-1, 1.42860682030941723212e-6)}
 _SMALLEST_NORMAL = {32: 2.0**-126, 64: 2.0**-1022}
 
 
+# (exp(r) - 1 - r) / r^2 for |r| < 0.3467, of least relative error of exp(r): 3e-9 and 4e-18.
+_EXPONENTIAL = {
+    32: (0.0013814540176801306, 0.008368745108942591, 0.041668390783547914, 0.1666652039904253, 0.4999999343212929),
+    64: (
+        *(2.5000018833187374e-08, 2.76303062502936e-07, 2.7557586803895326e-06, 2.480149294963387e-05),
+        *(0.00019841269505773776, 0.0013888888943759965, 0.008333333333494976, 0.041666666666529725),
+        *(0.1666666666666641, 0.5000000000000011),
+    ),
+}
+
+
 def exponential(x):
-    """exp(x) to about 1 ulp: x = k ln 2 + r, a Taylor polynomial in r, and k into the exponent.
+    """exp(x) to about 1 ulp: x = k ln 2 + r, a polynomial in r, and k into the exponent.
 
     Results below twice the smallest normal number are zero, since arithmetic on subnormal numbers is
     tens of times slower.
     """
-    single = x.bits == 32
     ln2_high, ln2_low = _LN2[x.bits]
-    smallest, largest = (-86.6, 88.7228) if single else (-707.7, 709.7827)
-    bounded = x.where(x > smallest, smallest)
-    bounded = bounded.where(bounded < largest, largest)
+    smallest, largest = (-86.6, 89.0) if x.bits == 32 else (-707.7, 710.0)
+    bounded = x.full(largest).where(x > largest, x)
     k = (bounded * math.log2(math.e)).round()
     r = k.fma(-ln2_low, k.fma(-ln2_high, bounded))
-    power = r.full(1.0 / math.factorial(7 if single else 13))
-    for n in range(6 if single else 12, -1, -1):
-        power = power.fma(r, 1.0 / math.factorial(n))
-    # 2 ** k overflows for the largest k, 2 * 2 ** (k - 1) does not.
+    power = _horner(r, (*_EXPONENTIAL[x.bits], 1.0, 1.0))
+    # 2 ** k overflows before the result does, 2 * 2 ** (k - 1) does not; beyond the largest number it is infinite.
     result = (power + power).times_power_of_two(k - 1.0)
-    result = result.where(x < largest, math.inf)
-    result = result.where(x > smallest, 0.0)
-    return result.where(x.is_number(), x)
+    return x.full(0.0).where(x < smallest, result)
 
 
 def logistic(x):

@@ -3,7 +3,7 @@
 from numba import prange
 
 from skdeep.engine.jit import compiled, doubles_out, integer, integers_2d, out, part, reals, reals_2d
-from skdeep.engine.simd import lanes_of, load, prefetch, store, store_first, store_transposed
+from skdeep.engine.simd import fma, lanes_of, load, prefetch, splat, store, store_first, store_transposed
 from skdeep.engine.tile_program import BLOCK, PANEL, TILE_ROWS, dot_columns, run_tile
 from skdeep.engine.tiles import ROWS
 
@@ -67,6 +67,40 @@ def _mirror(K, n_columns, top, first, last):
             store_transposed(K, at, n_columns, K, to, n_columns, min(lanes, last - column))
 
 
+# ------------------------------------------------------------------------------------------ products
+
+
+@part
+def _clear(scratch, at, size):
+    for v in range(0, size, lanes_of(scratch)):
+        store(splat(scratch.dtype.type(0)), scratch, at + v)
+
+
+@part
+def _add_products(tile, at, n_rows, V, v_at, n_outputs, sums):
+    """Add the products of a tile's rows with the columns of V to the lanes of their sums."""
+    lanes = lanes_of(tile)
+    for c in range(n_outputs):
+        for row in range(n_rows):
+            to = sums + (c * TILE_ROWS + row) * lanes
+            total = load(tile, to)
+            for column in range(0, PANEL, lanes):
+                total = fma(load(tile, at + row * PANEL + column), load(V, v_at + c * PANEL + column), total)
+            store(total, tile, to)
+
+
+@part
+def _flush_products(scratch, sums, n_rows, n_outputs, product, to):
+    """Add the sums over the lanes to the rows of a product, in double precision."""
+    lanes = lanes_of(scratch)
+    for c in range(n_outputs):
+        for row in range(n_rows):
+            at, total = sums + (c * TILE_ROWS + row) * lanes, 0.0
+            for lane in range(lanes):
+                total += float(scratch[at + lane])
+            product[to + row * n_outputs + c] += total
+
+
 @compiled(parallel=True)
 def sweep(
     instructions: integers_2d,
@@ -85,13 +119,19 @@ def sweep(
     scratch: out,
     K: out,
     sums: doubles_out,
+    V: reals,
+    n_outputs: integer,
+    product: doubles_out,
     n_workers: integer,
 ):
-    """Run a program over the blocks first..stop of BLOCK rows: write its values to K, or its sums to `sums`.
+    """Run a program over the blocks first..stop of BLOCK rows.
 
-    K and `given` begin at the row `origin`; an empty K is not written. Each block has its own `sums`. When
-    `symmetric`, a block is computed from its diagonal square on: K is mirrored behind it, so that every element is
-    written once, and sums weigh the pairs in both orders. `chunk` panels of Y stay in the cache while the block's
+    Its values are written to K, its sums to `sums`, one set for each block, and its products with V are added to
+    `product`; an empty K is not written. K, `given` and `product` begin at the row `origin`. V is in panels,
+    `[panel, output, column]`, zeros behind its last row.
+
+    When `symmetric`, a block is computed from its diagonal square on: K is mirrored behind it, so that every element
+    is written once, and sums weigh the pairs in both orders. `chunk` panels of Y stay in the cache while the block's
     rows pass.
     """
     n_panels = (n_columns + PANEL - 1) // PANEL
@@ -99,6 +139,8 @@ def sweep(
     for worker in prange(n_workers):
         base = worker * (scratch.size // n_workers)
         lanes = lanes_of(K)
+        n_lanes = TILE_ROWS * n_outputs * lanes
+        lane_sums = (worker + 1) * (scratch.size // n_workers) - n_lanes
         for block in range(first + worker, stop, n_workers):
             top = block * BLOCK
             bottom = min(top + BLOCK, n_rows)
@@ -107,6 +149,7 @@ def sweep(
                 for row in range(top, bottom, TILE_ROWS):
                     n_tile = min(TILE_ROWS, bottom - row)
                     n_padded = (n_tile + ROWS - 1) // ROWS * ROWS
+                    _clear(scratch, lane_sums, n_lanes)
                     for panel in range(left, right):
                         n_valid = min(PANEL, n_columns - panel * PANEL)
                         to = (row - origin) * n_columns + panel * PANEL
@@ -120,6 +163,8 @@ def sweep(
                         )  # fmt: skip
                         if K.size:
                             _write(scratch, at, n_tile, K, to, n_columns, n_valid)
+                        _add_products(scratch, at, n_tile, V, panel * n_outputs * PANEL, n_outputs, lane_sums)
+                    _flush_products(scratch, lane_sums, n_tile, n_outputs, product, (row - origin) * n_outputs)
                 if symmetric and K.size:
                     _mirror(K, n_columns, top, max(left * PANEL, top + BLOCK), min(right * PANEL, n_columns))
 

@@ -5,6 +5,8 @@ import resource
 from pathlib import Path
 
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+# Bytes below which it would take longer to ask how much is free than to fill them.
+NEGLIGIBLE = 2**22
 
 
 def available():

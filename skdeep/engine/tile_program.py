@@ -22,13 +22,16 @@ from skdeep.engine.simd import (
     store,
     subtract,
 )
-from skdeep.engine.tiles import ROWS, VECS, absolute_distance_tile, dot_tile, squared_distance_tile, store_tile
+from skdeep.engine.tiles import ROWS, VECS, sum_absolute_differences, sum_products, sum_squared_differences
 
 PANEL = 48  # a multiple of ROWS, and of VECS vectors of every machine and dtype
 BLOCK = 96  # rows of one unit of work, a multiple of PANEL and of the lanes
 # Rows of a tile, a multiple of ROWS and a divisor of BLOCK: few enough to write along as many lines of memory.
-TILE_ROWS = 32
+TILE_ROWS = 32 if ROWS == 8 else 24
 TILE = TILE_ROWS * PANEL
+# Bytes of the features of one sample that are summed at a time: those of the rows and columns of a tile stay in the
+# nearest cache.
+FEATURE_BYTES = 512
 
 # Instructions are rows (operation, target, a, b); a and b are registers or places in a table. The last two of the
 # list leave sums over all pairs: SUM one, PRODUCT_SUMS one for each feature of the source b.
@@ -75,7 +78,7 @@ absolute = elementwise(lambda x: x.absolute())
 @part
 def dot_columns(x, x_at, y, y_at, n_features, result, to):
     """The products of the samples of two panels, pair by pair."""
-    # The chain of fused operations of `dot_tile`, so that |x|^2 + |x|^2 - 2 x.x is exactly 0.
+    # The chain of fused operations of `sum_products`, so that |x|^2 + |x|^2 - 2 x.x is exactly 0.
     lanes = lanes_of(x)
     for column in range(0, PANEL, lanes):
         total = splat(x.dtype.type(0))
@@ -106,16 +109,24 @@ def _fill_products(kind, n_features, x, x_at, top, y, y_at, n_rows, scratch, to)
     """Sums over the features, in register tiles."""
     lanes = lanes_of(x)
     stride = (n_features + 1) * PANEL
-    for column in range(0, PANEL, VECS * lanes):
-        for row in range(0, n_rows, ROWS):
-            rows_at = x_at + (top + row) // PANEL * stride + (top + row) % PANEL
-            if kind == SQUARED_DISTANCE:
-                tile = squared_distance_tile(x, rows_at, 1, PANEL, y, y_at + column, PANEL, n_features, ROWS, VECS)
-            elif kind == ABSOLUTE_DISTANCE:
-                tile = absolute_distance_tile(x, rows_at, 1, PANEL, y, y_at + column, PANEL, n_features, ROWS, VECS)
-            else:
-                tile = dot_tile(x, rows_at, 1, PANEL, y, y_at + column, PANEL, n_features, ROWS, VECS)
-            store_tile(tile, scratch, to + row * PANEL + column, PANEL, lanes, VECS)
+    chunk = FEATURE_BYTES // x.itemsize
+    for first in range(0, n_features, chunk):
+        n = min(chunk, n_features - first)
+        for column in range(0, PANEL, VECS * lanes):
+            columns_at = y_at + first * PANEL + column
+            for row in range(0, n_rows, ROWS):
+                rows_at = x_at + (top + row) // PANEL * stride + (top + row) % PANEL + first * PANEL
+                at = to + row * PANEL + column
+                if kind == SQUARED_DISTANCE:
+                    sum_squared_differences(
+                        x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, first
+                    )
+                elif kind == ABSOLUTE_DISTANCE:
+                    sum_absolute_differences(
+                        x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, first
+                    )
+                else:
+                    sum_products(x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, first)
 
 
 @part
@@ -292,28 +303,25 @@ def run_tile(instructions, constants, sources, x, y, given, tile, n_columns, scr
             value = splat(constants[a])
             for v in range(0, size, lanes):
                 store(value, scratch, to + v)
-        else:
-            _apply(operation, scratch, left, size, to)
-    return to
-
-
-@part
-def _apply(operation, scratch, at, size, to):
-    """A function of one register."""
-    for v in range(0, size, lanes_of(scratch)):
-        value = load(scratch, at + v)
-        if operation == EXP:
-            value = exp_vector(value)
+        elif operation == EXP:
+            for v in range(0, size, lanes):
+                store(exp_vector(load(scratch, left + v)), scratch, to + v)
         elif operation == LOG1P:
-            value = log1p_vector(value)
+            for v in range(0, size, lanes):
+                store(log1p_vector(load(scratch, left + v)), scratch, to + v)
         elif operation == ROOT:
-            value = root(value)
+            for v in range(0, size, lanes):
+                store(root(load(scratch, left + v)), scratch, to + v)
         elif operation == INVERSE_ROOT:
-            value = inverse_root(value)
+            for v in range(0, size, lanes):
+                store(inverse_root(load(scratch, left + v)), scratch, to + v)
         elif operation == RECIPROCAL:
-            value = reciprocal(value)
+            for v in range(0, size, lanes):
+                store(reciprocal(load(scratch, left + v)), scratch, to + v)
         elif operation == TANH:
-            value = tanh_vector(value)
+            for v in range(0, size, lanes):
+                store(tanh_vector(load(scratch, left + v)), scratch, to + v)
         else:
-            value = angle_of(value)
-        store(value, scratch, to + v)
+            for v in range(0, size, lanes):
+                store(angle_of(load(scratch, left + v)), scratch, to + v)
+    return to

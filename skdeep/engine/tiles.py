@@ -3,6 +3,8 @@
 A tile is a tuple of A x B vectors, tile[a * B + b] = sum over k of left[a, k] * right[b, k].
 """
 
+import contextlib
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -23,24 +25,62 @@ from skdeep.engine.simd import (
 )
 
 # ROWS x VECS is the tile of dot products that leaves a register for each operand.
-ROWS, VECS = (8, 3) if target.VECTOR_REGISTERS == 32 else (4, 3)
+ROWS, VECS = (8, 3) if target.VECTOR_REGISTERS == 32 else (6, 2)
 
 
-def _contract(builder, vector, n, sizes, factors, combine, rows=None):
+@contextlib.contextmanager
+def _loop(builder, n):
+    """Code for each k < n."""
+    with cgutils.for_range(builder, n, intp=n.type) as loop:
+        yield loop.index
+
+
+@contextlib.contextmanager
+def _rolled_loop(builder, n):
+    """Code for each k < n, a loop that LLVM does not unroll: two rounds of a large tile do not fit the registers."""
+    before, body, after = (builder.append_basic_block(name) for name in ("tile.if", "tile.body", "tile.end"))
+    builder.branch(before)
+    builder.position_at_end(before)
+    builder.cbranch(builder.icmp_signed(">", n, n.type(0)), body, after)
+    builder.position_at_end(body)
+    k = builder.phi(n.type)
+    k.add_incoming(n.type(0), before)
+    yield k
+    following = builder.add(k, n.type(1))
+    k.add_incoming(following, builder.block)
+    again = builder.cbranch(builder.icmp_signed("<", following, n), body, after)
+    again.set_metadata("llvm.loop", _never_unrolled(builder.module))
+    builder.position_at_end(after)
+
+
+def _never_unrolled(module):
+    # LLVM knows the identity of a loop by a node that holds itself.
+    option = module.add_metadata(["llvm.loop.unroll.disable"])
+    identity = ir.MDValue(module, [option], name=str(len(module.metadata)))
+    identity.operands = (identity, option)
+    return identity
+
+
+def _contract(builder, vector, n, sizes, factors, combine, rows=None, resume=None, loop=_loop):
     """Accumulate combine(left[a], right[b], tile[a, b]) over k < n, or over r * step + k for `rows` = (n_rows, step).
 
     `factors(k)` gives a function that emits left[a] and the list of right: one of the left is live at a
-    time, which keeps a large tile within the registers.
+    time, which keeps a large tile within the registers. `resume` is (whether, vectors to load) for a tile that goes
+    on from what it was; `loop` makes the loop over k.
     """
     n_left, n_right = sizes
     zero = ir.Constant(vector, [0.0] * vector.count)
     slots = [cgutils.alloca_once_value(builder, zero) for _ in range(n_left * n_right)]
     for slot in slots:  # alloca_once initialises at the function's entry only
         builder.store(zero, slot)
+    if resume is not None:
+        with builder.if_then(resume[0]):
+            for slot, pointer in zip(slots, resume[1], strict=True):
+                builder.store(load_at(builder, pointer, vector), slot)
 
     def accumulate(first):
-        with cgutils.for_range(builder, n, intp=n.type) as loop:
-            left, right = factors(builder.add(first, loop.index))
+        with loop(builder, n) as k:
+            left, right = factors(builder.add(first, k))
             for a in range(n_left):
                 left_a = Vec(builder, left(a))
                 for b in range(n_right):
@@ -52,8 +92,8 @@ def _contract(builder, vector, n, sizes, factors, combine, rows=None):
         accumulate(n.type(0))
     else:
         n_rows, step = rows
-        with cgutils.for_range(builder, n_rows, intp=n_rows.type) as loop:
-            accumulate(builder.mul(loop.index, step))
+        with _loop(builder, n_rows) as r:
+            accumulate(builder.mul(r, step))
     return [builder.load(slot) for slot in slots]
 
 
@@ -70,40 +110,65 @@ def _absolute_difference(a, b, total):
     return (a - b).absolute() + total
 
 
-def _row_tile(combine):
+def _row_tile_of(context, builder, signature, args, combine, resume=None):
     """tile[p, q] = sum over k < n of combine(X[x_at + p * x_row + k * x_step], Y[y_at + k * y_step + q * lanes :]).
 
-    ROWS rows of scalars of X meet VECS vectors of Y.
+    Rows of scalars of X meet vectors of Y.
     """
+    x_, x_at_, x_row_, x_step_, y_, y_at_, y_step_, n_ = args[:8]
+    X, Y = signature.args[0], signature.args[4]
+    rows, vecs = (literal.literal_value for literal in signature.args[8:10])
+    vector = context.get_value_type(VecType(X.dtype))
+    x_rows = [address(context, builder, X, x_, x_at_, times(builder, x_row_, p)) for p in range(rows)]
+    y_base = address(context, builder, Y, y_, y_at_)
 
-    def tile(typingctx, X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS):
-        rows, vecs = ROWS.literal_value, VECS.literal_value
-        vector_type = VecType(X.dtype)
+    def factors(k):
+        x_k, y_k = builder.mul(k, x_step_), builder.gep(y_base, [builder.mul(k, y_step_)])
+        right = [load_at(builder, builder.gep(y_k, [index(q * vector.count)]), vector) for q in range(vecs)]
+        return lambda p: splat_of(builder, builder.load(builder.gep(x_rows[p], [x_k])), vector), right
+
+    return _contract(builder, vector, n_, (rows, vecs), factors, combine, resume=resume, loop=_rolled_loop)
+
+
+@intrinsic(prefer_literal=True)
+def dot_tile(typingctx, X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS):
+    """tile[p, q] = sum over k < n of X[x_at + p * x_row + k * x_step] * Y[y_at + k * y_step + q * lanes :]."""
+    result = types.UniTuple(VecType(X.dtype), ROWS.literal_value * VECS.literal_value)
+
+    def codegen(context, builder, signature, args):
+        tile = _row_tile_of(context, builder, signature, args, _product)
+        return context.make_tuple(builder, signature.return_type, tile)
+
+    return result(X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS), codegen
+
+
+def _summing(combine):
+    """The intrinsic that leaves a row tile of sums in memory, and goes on from there where `resumed`."""
+
+    def sum_tile(typingctx, X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS, out, at, out_row, resumed):
+        vecs = VECS.literal_value
 
         def codegen(context, builder, signature, args):
-            x_, x_at_, x_row_, x_step_, y_, y_at_, y_step_, n_ = args[:8]
-            vector = context.get_value_type(vector_type)
-            x_rows = [address(context, builder, X, x_, x_at_, times(builder, x_row_, p)) for p in range(rows)]
-            y_base = address(context, builder, Y, y_, y_at_)
+            out_, at_, out_row_, resumed_ = args[10:]
+            vector, places = context.get_value_type(VecType(X.dtype)), []
+            for p in range(ROWS.literal_value):
+                row = address(context, builder, out, out_, at_, times(builder, out_row_, p))
+                places += [builder.gep(row, [index(q * vector.count)]) for q in range(vecs)]
+            resume = builder.icmp_signed("!=", resumed_, ir.Constant(resumed_.type, 0)), places
+            values = _row_tile_of(context, builder, signature, args, combine, resume)
+            for value, place in zip(values, places, strict=True):
+                store_at(builder, value, place)
+            return context.get_dummy_value()
 
-            def factors(k):
-                x_k, y_k = builder.mul(k, x_step_), builder.gep(y_base, [builder.mul(k, y_step_)])
-                right = [load_at(builder, builder.gep(y_k, [index(q * vector.count)]), vector) for q in range(vecs)]
-                return lambda p: splat_of(builder, builder.load(builder.gep(x_rows[p], [x_k])), vector), right
+        arguments = X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS, out, at, out_row, resumed
+        return types.void(*arguments), codegen
 
-            return context.make_tuple(
-                builder, signature.return_type, _contract(builder, vector, n_, (rows, vecs), factors, combine)
-            )
-
-        result = types.UniTuple(vector_type, rows * vecs)
-        return result(X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS), codegen
-
-    return intrinsic(prefer_literal=True)(tile)
+    return intrinsic(prefer_literal=True)(sum_tile)
 
 
-dot_tile = _row_tile(_product)
-squared_distance_tile = _row_tile(_squared_difference)
-absolute_distance_tile = _row_tile(_absolute_difference)
+sum_products = _summing(_product)
+sum_squared_differences = _summing(_squared_difference)
+sum_absolute_differences = _summing(_absolute_difference)
 
 
 @intrinsic(prefer_literal=True)

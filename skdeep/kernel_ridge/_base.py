@@ -12,11 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._sklearn import Interval, StrOptions, float_dtypes, sample_weights
 from skdeep.kernel_ridge._kernels import resolved
-from skdeep.kernel_ridge._problem import Problem
+from skdeep.kernel_ridge._problem import SOLVERS, Problem
 from skdeep.kernels.names import NAMES
-
-# Rows of a precomputed matrix that are compared with its columns at a time.
-BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,16 @@ class Samples:
     weights: np.ndarray | None
     places: np.ndarray
     X_all: np.ndarray
+
+
+# The parameters of estimators that let choose the solver.
+SOLVER_CONSTRAINTS = {
+    "solver": [StrOptions({"auto", *SOLVERS})],
+    "tol": [Interval(Real, 0, None, closed="neither")],
+    "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+    "n_components": [Interval(Integral, 1, None, closed="left"), None],
+    "landmarks": [StrOptions({"rpcholesky", "uniform", "kmeans"}), "array-like"],
+}
 
 
 class KernelRidgeBase(BaseEstimator):
@@ -64,18 +71,24 @@ class KernelRidgeBase(BaseEstimator):
         pairwise = self.__sklearn_tags__().input_tags.pairwise
         accept_sparse = False if pairwise else "csr"
         X, y = validate_data(self, X, y, accept_sparse=accept_sparse, dtype=float_dtypes(X), order="C", **checks)
-        if pairwise:
-            _check_symmetric(X)
-        weights = sample_weights(sample_weight, X)
+        if pairwise and X.shape[0] != X.shape[1]:
+            raise ValueError(f"A precomputed kernel must be a square matrix in fit, got one of shape {X.shape}.")
+        weights = self._reweighted(y, sample_weights(sample_weight, X))
         if weights is None or weights.all():
             return Samples(X, y, weights, np.arange(X.shape[0]), X)
         kept = np.flatnonzero(weights)
         return Samples(X[np.ix_(kept, kept)] if pairwise else X[kept], y[kept], weights[kept], kept, X)
 
+    def _reweighted(self, y, weights):
+        return weights
+
+    def _solver_options(self):
+        return {name: getattr(self, name) for name in ("tol", "max_iter", "n_components", "landmarks", "random_state")}
+
     def _problem(self, samples, y, alpha, **settings):
         """The problem for encoded targets `y` of shape (n_samples,) or (n_samples, n_targets)."""
-        names = "gamma", "degree", "coef0", "kernel_params"
-        kernel = resolved(self.kernel, samples.X.shape[1], **{name: getattr(self, name) for name in names})
+        parameters = {name: getattr(self, name) for name in ("gamma", "degree", "coef0", "kernel_params")}
+        kernel = resolved(self.kernel, samples.X.shape[1], getattr(self, "feature_names_in_", None), **parameters)
         with np.errstate(over="ignore"):
             Y = y.reshape(len(y), -1).astype(samples.X.dtype, order="C")
         if not np.isfinite(Y).all():
@@ -128,14 +141,3 @@ def warn_of(solution, stacklevel):
         warnings.warn(
             "Singular matrix in solving dual problem. Using least-squares solution instead.", stacklevel=stacklevel + 1
         )
-
-
-def _check_symmetric(K):
-    if K.shape[0] != K.shape[1]:
-        raise ValueError(f"A precomputed kernel must be a square matrix in fit, got one of shape {K.shape}.")
-    for rows in gen_batches(len(K), BLOCK):
-        difference, size = np.abs(K[rows] - K[:, rows].T).max(), np.abs(K[rows]).max()
-        if difference > np.sqrt(np.finfo(K.dtype).eps) * size:
-            raise ValueError(
-                f"A precomputed kernel must be symmetric, but it differs from its transpose by {difference:.3g}."
-            )

@@ -3,18 +3,21 @@
 import functools
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.metrics.pairwise import pairwise_kernels
+from sklearn.utils import gen_batches
 
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.leaves import Custom
 from skdeep.kernels.names import from_name
 
+# Rows of a matrix that are compared with its columns at a time.
+BLOCK = 512
 
-def resolved(kernel, n_features, *, gamma, degree, coef0, kernel_params):
-    """The kernel that the parameters of an estimator describe, its own copy."""
+
+def resolved(kernel, n_features, names, *, gamma, degree, coef0, kernel_params):
+    """The kernel that the parameters of an estimator describe, its own copy, for features with these names or None."""
     if isinstance(kernel, Kernel):
-        return clone(kernel)
+        return kernel.with_names(names)
     if callable(kernel):
         # Which calls the function for each pair, or a kernel of scikit-learn's Gaussian processes once.
         return Custom(functools.partial(pairwise_kernels, metric=kernel, **(kernel_params or {})))
@@ -30,6 +33,8 @@ class PrecomputedKernel:
         return "'precomputed'"
 
     def gram(self, X, Y=None):
+        if Y is None:
+            _check_symmetric(X)
         return PrecomputedGram(X)
 
     def diag(self, X):
@@ -56,3 +61,12 @@ class PrecomputedGram:
 
     def __matmul__(self, V):
         return self._K @ V
+
+
+def _check_symmetric(K):
+    for rows in gen_batches(len(K), BLOCK):
+        difference, size = np.abs(K[rows] - K[:, rows].T).max(), np.abs(K[rows]).max()
+        if difference > np.sqrt(np.finfo(K.dtype).eps) * size:
+            raise ValueError(
+                f"A precomputed kernel must be symmetric, but it differs from its transpose by {difference:.3g}."
+            )

@@ -89,6 +89,8 @@ class Problem:
 
     def check_memory(self, needed, what):
         """Raise MemoryError, before anything is allocated, where there is no room for what is needed."""
+        if self.memory_limit is None and needed <= memory.NEGLIGIBLE:
+            return
         limit = memory.available() if self.memory_limit is None else self.memory_limit
         if needed > limit:
             kind = "are free" if self.memory_limit is None else "are allowed by memory_limit"

@@ -1,13 +1,13 @@
 """Kernel ridge regression in the dual."""
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
-from skdeep._sklearn import Interval, StrOptions, fitting
-from skdeep.kernel_ridge._base import KernelRidgeBase, warn_of
-from skdeep.kernel_ridge._problem import SOLVERS, Problem, solve
+from skdeep._sklearn import Interval, fitting
+from skdeep.kernel_ridge._base import SOLVER_CONSTRAINTS, KernelRidgeBase, warn_of
+from skdeep.kernel_ridge._problem import Problem, solve
 from skdeep.kernel_ridge._variance import latent_variance
 
 
@@ -92,12 +92,8 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
 
     _parameter_constraints = {
         **KernelRidgeBase._parameter_constraints,
+        **SOLVER_CONSTRAINTS,
         "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
-        "solver": [StrOptions({"auto", *SOLVERS})],
-        "tol": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "landmarks": [StrOptions({"rpcholesky", "uniform", "kmeans"}), "array-like"],
     }
 
     def __init__(
@@ -159,7 +155,7 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         """
         samples = self._validated(X, y, sample_weight, multi_output=True, y_numeric=True)
         alpha = _penalties(self.alpha, samples.y)
-        problem = self._problem(samples, samples.y, alpha, options=self._options())
+        problem = self._problem(samples, samples.y, alpha, options=self._solver_options())
         solution = solve(problem, self.solver)
         warn_of(solution, stacklevel=4)
         self._store(samples, problem, solution, samples.y.shape[1:])
@@ -167,10 +163,6 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         self._alpha, self._weights = alpha, samples.weights
         self._intercept_fitted, self._places = self.fit_intercept, samples.places
         return self
-
-    def _options(self):
-        names = "tol", "max_iter", "n_components", "landmarks", "random_state"
-        return {name: getattr(self, name) for name in names}
 
     def predict(self, X, return_std=False):
         """Predicted values.

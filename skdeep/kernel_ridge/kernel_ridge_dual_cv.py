@@ -1,7 +1,7 @@
 """Kernel ridge regression that chooses its penalty, and the kernel's hyperparameters, by held-out predictions."""
 
 from dataclasses import replace
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn import get_config
@@ -12,8 +12,10 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from skdeep._sklearn import Interval, StrOptions, fitting
 from skdeep.kernel_ridge._base import KernelRidgeBase, warn_of
+from skdeep.kernel_ridge._hyperparameters import fitted_hyperparameters
 from skdeep.kernel_ridge._problem import best_spectrum, from_spectrum
 from skdeep.kernel_ridge._selection import Search, cv_results, folds_of, predictions
+from skdeep.solvers.criteria import CRITERIA
 
 
 class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
@@ -46,13 +48,26 @@ class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         Whether each target has the penalty that is best for it.
     store_cv_results : bool, default=False
         Whether to keep the held-out predictions.
+    optimizer : {"fmin_l_bfgs_b"} or None, default=None
+        With "fmin_l_bfgs_b" the kernel's hyperparameters and the penalty are fitted together, by the gradient of
+        `criterion`: the first search starts from the kernel as it is given and the best of `alphas` with
+        it. Hyperparameters that are 0 stay so.
+    criterion : {"leave_one_out", "log_marginal_likelihood"}, default="leave_one_out"
+        What the optimizer minimises: the mean squared leave-one-out error, or minus the log marginal likelihood of
+        the Gaussian process with noise of variance alpha / weight.
+    bounds : pair of float, default=(1e-5, 1e5)
+        The range of all hyperparameters and of the penalty for the optimizer.
+    n_restarts_optimizer : int, default=0
+        Further searches of the optimizer, from points drawn log-uniformly within the bounds.
     memory_limit : int or None, default=None
         As in `KernelRidgeDual`.
+    random_state : int, RandomState instance or None, default=None
+        For the restarts.
 
     Attributes
     ----------
     alpha_ : float or ndarray of shape (n_targets,)
-        The best penalty, or that of each target.
+        The best penalty, or that of each target; with an optimizer, the one that it found.
     best_score_ : float or ndarray of shape (n_targets,)
         Its score.
     cv_results_ : dict
@@ -86,6 +101,10 @@ class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         "cv": [StrOptions({"gcv"}), "cv_object"],
         "alpha_per_target": ["boolean"],
         "store_cv_results": ["boolean"],
+        "optimizer": [StrOptions({"fmin_l_bfgs_b"}), None],
+        "criterion": [StrOptions(set(CRITERIA))],
+        "bounds": ["array-like"],
+        "n_restarts_optimizer": [Interval(Integral, 0, None, closed="left")],
     }
 
     def __init__(
@@ -102,7 +121,12 @@ class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         cv=None,
         alpha_per_target=False,
         store_cv_results=False,
+        optimizer=None,
+        criterion="leave_one_out",
+        bounds=(1e-5, 1e5),
+        n_restarts_optimizer=0,
         memory_limit=None,
+        random_state=None,
     ):
         self.alphas = alphas
         self.kernel = kernel
@@ -115,7 +139,12 @@ class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         self.cv = cv
         self.alpha_per_target = alpha_per_target
         self.store_cv_results = store_cv_results
+        self.optimizer = optimizer
+        self.criterion = criterion
+        self.bounds = bounds
+        self.n_restarts_optimizer = n_restarts_optimizer
         self.memory_limit = memory_limit
+        self.random_state = random_state
 
     @fitting
     def fit(self, X, y, sample_weight=None, **params):
@@ -147,6 +176,8 @@ class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         samples = self._validated(X, y, sample_weight, multi_output=True, y_numeric=True)
         alphas, search = _penalties(self.alphas), self._search(samples, y, params)
         problem = self._problem(samples, samples.y, alphas)
+        if self.optimizer is not None:
+            problem, alphas = self._optimised(problem, alphas, search)
         name, spectrum, reduction = best_spectrum(problem)
         scores, errors = search.scores(spectrum, reduction, problem.Y, alphas)
         results = cv_results(alphas, scores)
@@ -174,6 +205,19 @@ class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
             raise ValueError("Leave-one-out needs at least 2 samples of positive weight, got n_samples=1.")
         per_target = self.alpha_per_target and samples.y.ndim > 1
         return Search(samples, folds, scorer, scorer_params, per_target)
+
+    def _optimised(self, problem, alphas, search):
+        """The problem with the kernel of fitted hyperparameters, and the one penalty that goes with it."""
+        low, high = _valid_bounds(self.bounds)
+        if search.per_target:
+            raise ValueError("The optimizer fits one penalty for all targets: alpha_per_target must be False.")
+        _, spectrum, reduction = best_spectrum(problem)
+        scores, _ = search.scores(spectrum, reduction, problem.Y, alphas)
+        start = alphas[np.argmin(cv_results(alphas, scores)["rank_test_score"])]
+        kernel, alpha = fitted_hyperparameters(
+            problem, start, self.criterion, (low, high), self.n_restarts_optimizer, self.random_state
+        )
+        return replace(problem, kernel=kernel), np.array([alpha])
 
     @property
     def _alone(self):
@@ -234,6 +278,13 @@ _CONSUMERS = ("scorer", "score"), ("splitter", "split")
 def _plain(value):
     """A float, or an array of one for each target."""
     return value if np.ndim(value) else float(value)
+
+
+def _valid_bounds(bounds):
+    values = np.asarray(bounds, dtype=np.float64)
+    if values.shape != (2,) or not 0 < values[0] < values[1] < np.inf:
+        raise ValueError(f"bounds must be two positive numbers in ascending order, got {bounds!r}.")
+    return values.tolist()
 
 
 def _penalties(alphas):

@@ -13,12 +13,12 @@ from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array
 
 from skdeep._sklearn import Composition, Interval, feature_names, float_dtypes
-from skdeep.kernels.gram import Gram
 from skdeep.kernels.gradient import gradient
+from skdeep.kernels.gram import Gram
 from skdeep.kernels.program import Number
 
 
@@ -38,6 +38,8 @@ class Kernel(BaseEstimator):
     _keeps_validity = True
     # Whether the formula needs samples that are rows of numbers.
     _reads_numbers = True
+    # The names of the features of data that are arrays.
+    _names_of_arrays = None
 
     def _emit(self, tile):
         """The formula of the kernel, as an expression over the sources of `tile`, or as a number."""
@@ -108,8 +110,8 @@ class Kernel(BaseEstimator):
         >>> import numpy as np
         >>> from skdeep.kernels import RBF
         >>> k = 2 * RBF()
-        >>> k.gradient([[0.0], [1.0]], np.ones((2, 2)))["scale"].round(3)
-        np.float64(6.426)
+        >>> round(k.gradient([[0.0], [1.0]], np.ones((2, 2)))["scale"], 3)
+        6.426
         """
         X, _, names = self.checked(X, None)
         return gradient(self, X, np.asarray(Q), names)
@@ -125,6 +127,7 @@ class Kernel(BaseEstimator):
         if not self.needs_numbers():
             return X, Y, None
         names = feature_names(X)
+        names = self._names_of_arrays if names is None else names
         X = check_array(X, accept_sparse="csr", dtype=float_dtypes(X), order="C")
         if Y is None:
             return X, None, names
@@ -145,6 +148,12 @@ class Kernel(BaseEstimator):
         self._validate_params()
         for term in self._terms().values():
             term._validate_deeply()
+
+    def with_names(self, names):
+        """A copy for which the features of arrays have these names, an array or None, as if they came from a table."""
+        twin = clone(self)
+        twin._names_of_arrays = names
+        return twin
 
     def tracked(self, prefix=""):
         """A copy whose hyperparameters are `Number`s, for its formula alone."""
@@ -182,8 +191,9 @@ class Kernel(BaseEstimator):
 
     def _structure(self):
         """What the kernel is, as nested tuples."""
-        parameters = self.get_params(deep=False)
-        return type(self), tuple((name, _frozen(parameters[name])) for name in sorted(parameters))
+        # Its attributes are its parameters. `get_params` inspects signatures, too slow where graphs hash kernels.
+        parameters = [(name, _frozen(value)) for name, value in vars(self).items() if not name.startswith("_")]
+        return type(self), tuple(sorted(parameters, key=operator.itemgetter(0)))
 
     def __eq__(self, other):
         return self._structure() == other._structure() if isinstance(other, Kernel) else NotImplemented
@@ -446,7 +456,8 @@ class _Named(Composition, Kernel):
 
     def __repr__(self):
         if self._is_infix():
-            return self._symbol.join(_text(kernel, self._binding + (i > 0)) for i, kernel in enumerate(self._terms().values()))
+            first, *others = self._terms().values()
+            return self._symbol.join([_text(first, self._binding), *(_text(k, self._binding + 1) for k in others)])
         return f"{type(self).__name__}({self.terms!r})"
 
     def _is_infix(self):

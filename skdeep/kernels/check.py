@@ -71,7 +71,7 @@ def check_kernel(kernel, X):
     """
     K = np.asarray(kernel(X, X))
     if not np.isfinite(K).all():
-        raise ValueError(f"The Gram matrix of {kernel!r} holds NaN or infinity: scale X, with StandardScaler for example.")
+        raise ValueError(f"The Gram matrix of {kernel!r} holds NaN or infinity: scale X, as StandardScaler does.")
     relative, absolute = ROUNDING.get(K.dtype, ROUNDING[np.dtype(np.float64)])
     symmetric = bool(np.abs(K - K.T).max(initial=0.0) <= max(relative * np.abs(K).max(initial=0.0), absolute))
     eigenvalues, vectors = np.linalg.eigh(0.5 * (K + K.T))

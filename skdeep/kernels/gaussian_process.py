@@ -32,8 +32,8 @@ def as_gaussian_process_kernel(kernel, bounds=(1e-5, 1e5)):
     >>> from skdeep.kernels import RBF, as_gaussian_process_kernel
     >>> X = np.linspace(0, 6, 20)[:, None]
     >>> model = GaussianProcessRegressor(as_gaussian_process_kernel(RBF()), alpha=1e-6).fit(X, np.sin(X[:, 0]))
-    >>> round(model.kernel_.kernel.length_scale, 1)
-    2.1
+    >>> round(float(model.kernel_.kernel.length_scale), 1)
+    2.2
     """
     return _GaussianProcessKernel(kernel, bounds)
 

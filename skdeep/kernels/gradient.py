@@ -92,8 +92,8 @@ def _formula(kernel, X, feature_names):
 def hyperparameters(kernel):
     """The values of all hyperparameters by their names in `get_params`, floats or arrays."""
     values = {}
-    parameters = kernel.get_params()
-    for prefix, node in [("", kernel), *((f"{n}__", k) for n, k in parameters.items() if hasattr(k, "_hyperparameters"))]:
+    inner = [(f"{name}__", node) for name, node in kernel.get_params().items() if hasattr(node, "_hyperparameters")]
+    for prefix, node in [("", kernel), *inner]:
         for name in node._hyperparameters:
             value = getattr(node, name)
             if value is not None:

@@ -1,15 +1,10 @@
 """The Gram matrix of a kernel as a lazy operator."""
 
 import numpy as np
-from sklearn.utils._chunking import get_chunk_n_rows
 
 from skdeep.engine import memory
-from skdeep.engine.tile_program import BLOCK
 from skdeep.kernels.program import compile_tile_program
 from skdeep.kernels.sweep import Sweep
-
-# Bytes of K that a product takes at a time, and columns whose terms are added in K's dtype.
-CACHED_K, COLUMNS = 2**23, 4096
 
 
 class Gram:
@@ -70,11 +65,12 @@ class Gram:
         MemoryError
             If it does not fit in the memory that is free.
         """
-        n_bytes, free = self.shape[0] * self.shape[1] * self.dtype.itemsize, memory.available()
-        if n_bytes > free:
+        n_bytes = self.shape[0] * self.shape[1] * self.dtype.itemsize
+        if n_bytes > memory.NEGLIGIBLE and n_bytes > (free := memory.available()):
             raise MemoryError(
                 f"A Gram matrix of shape {self.shape} in {self.dtype} takes {n_bytes / 2**30:.1f} GiB, and "
-                f"{free / 2**30:.1f} GiB are free: use products `kernel.gram(X) @ V`, which store no matrix, or landmarks."
+                f"{free / 2**30:.1f} GiB are free: use products `kernel.gram(X) @ V`, which store no matrix, "
+                "or landmarks."
             )
         K = np.empty(self.shape, self.dtype)
         self._sweep.fill(K, self._sweep.symmetric)
@@ -92,7 +88,7 @@ class Gram:
         return self._sweep.diagonal()
 
     def __matmul__(self, V):
-        """K @ V by blocks of rows, within scikit-learn's `working_memory`.
+        """K @ V, without K in memory.
 
         Parameters
         ----------
@@ -101,21 +97,10 @@ class Gram:
         Returns
         -------
         ndarray of shape (n_samples_X,) or (n_samples_X, n_outputs)
-            Where K is float32 and V is float64, products are rounded as K's elements are, and long sums are not.
+            Float64 where V is, though V is rounded to K's dtype. Terms are added in K's dtype, long sums in float64.
         """
         V = np.asarray(V)
-        n_rows, n_columns = self.shape
-        if V.ndim not in (1, 2) or len(V) != n_columns:
+        if V.ndim not in (1, 2) or len(V) != self.shape[1]:
             raise ValueError(f"A Gram matrix of shape {self.shape} cannot multiply an array of shape {V.shape}.")
-        row_bytes = max(n_columns, 1) * self.dtype.itemsize
-        height = min(get_chunk_n_rows(row_bytes), max(CACHED_K // row_bytes, 1))
-        height = min(max(height // BLOCK, 1) * BLOCK, n_rows)
-        product = np.zeros((n_rows, *V.shape[1:]), np.result_type(self.dtype, V))
-        factor = V.astype(self.dtype, copy=False)
-        K = np.empty((height, n_columns), self.dtype)
-        for top in range(0, n_rows, max(height, 1)):
-            block = K[: n_rows - top]
-            self._sweep.fill_span(block, top)
-            for left in range(0, n_columns, COLUMNS):
-                product[top : top + height] += block[:, left : left + COLUMNS] @ factor[left : left + COLUMNS]
-        return product
+        product = self._sweep.multiply(V.reshape(len(V), -1).astype(self.dtype, copy=False))
+        return product.reshape(-1, *V.shape[1:]).astype(np.result_type(self.dtype, V.dtype), copy=False)

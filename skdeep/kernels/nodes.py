@@ -1,6 +1,5 @@
 """Kernels made of one other: of its values, of its features, of its samples' length."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -84,7 +83,8 @@ class PolynomialOf(_Wrapper):
             raise ValueError(f"The coefs of a polynomial must be a list of numbers, got {self.coefs!r}.")
         if not np.all((coefs >= 0) & np.isfinite(coefs)):
             raise ValueError(
-                f"A polynomial of a kernel is a kernel for finite coefficients that are not negative, got {self.coefs!r}."
+                "A polynomial of a kernel is a kernel for finite coefficients that are not negative, "
+                f"got {self.coefs!r}."
             )
 
     def _emit(self, tile):

@@ -398,6 +398,5 @@ def assemble(graph, *results):
             at = sources.setdefault(source, len(sources))
             instructions.append([engine.PRODUCT_SUMS, n_sums, register[place], at])
             n_sums += len(source.left.scale)
-    return TileProgram(
-        np.array(instructions, dtype=np.int64), np.array(constants, dtype=np.float64), tuple(sources), n_registers, n_sums
-    )
+    instructions, constants = np.array(instructions, dtype=np.int64), np.array(constants, dtype=np.float64)
+    return TileProgram(instructions, constants, tuple(sources), n_registers, n_sums)

@@ -9,8 +9,8 @@ import scipy.sparse as sp
 from skdeep.engine import gram as engine
 from skdeep.engine import threads
 from skdeep.engine import tile_program as kinds
-from skdeep.engine.target import aligned_zeros
-from skdeep.engine.tile_program import BLOCK, PANEL, TILE
+from skdeep.engine.target import VECTOR_BITS, aligned_zeros, lanes
+from skdeep.engine.tile_program import BLOCK, PANEL, TILE, TILE_ROWS
 from skdeep.kernels.panels import FunctionValues, Panels, SparseProducts, n_samples, squared_norms
 from skdeep.kernels.program import ABSOLUTE_DISTANCE, DOT, GIVEN, SQUARED_DISTANCE, WEIGHT
 
@@ -18,9 +18,11 @@ from skdeep.kernels.program import ABSOLUTE_DISTANCE, DOT, GIVEN, SQUARED_DISTAN
 # the direct sum. Below, the direct sum is as fast, and exact for samples that are close to each other.
 DIRECT_FEATURES = 64
 # Operations per element from which half the tiles and a mirrored copy are cheaper than all tiles.
-SYMMETRIC_WORK = 150
+SYMMETRIC_WORK = 120 * VECTOR_BITS // 512
 # Bytes of Y that stay in the cache while the rows of a block pass, and of the matrices that the engine is given.
 CACHED_Y, GIVEN_BYTES = 2**18, 2**24
+# Columns of a product that one sweep makes.
+OUTPUTS = 32
 
 
 class Sweep:
@@ -53,21 +55,16 @@ class Sweep:
 
     def fill(self, K, symmetric=False):
         """Write all values to K, a C-contiguous array; by half the tiles and a mirrored copy where `symmetric`."""
-        self._fill(K, self._x, slice, 0, symmetric)
+        self._fill(K, self._x, slice, symmetric)
 
-    def fill_rows(self, K, indices, top=0):
+    def fill_rows(self, K, indices):
         """Write the values of the rows `indices`, an array of integers, to K."""
-        self._fill(K, self._x.take(indices), lambda start, stop: indices[start:stop], 0, False)
+        self._fill(K, self._x.take(indices), lambda start, stop: indices[start:stop], False)
 
-    def fill_span(self, K, top):
-        """Write the values of the rows from `top`, a multiple of BLOCK, on to K."""
-        self._fill(K, self._x, slice, top, False)
-
-    def _fill(self, K, x, selection, origin, symmetric):
-        for top, stop in self._spans(origin, origin + len(K)):
+    def _fill(self, K, x, selection, symmetric):
+        for top, stop in self._spans(len(K)):
             given = self._joined([s.given.rows(selection(top, stop)) for s in self._sources if s.is_given])
-            block = K[top - origin : stop - origin].reshape(-1)
-            self._launch(x, given, top, stop, symmetric, block, np.empty(0))
+            self._launch(x, given, (top, stop), symmetric, K=K[top:stop].reshape(-1))
 
     def diagonal(self):
         """The values of the pairs (X[i], Y[i]), ndarray of shape (min(n_samples_X, n_samples_Y),)."""
@@ -88,45 +85,66 @@ class Sweep:
         half = self._same and self._n_given == 1  # the weights alone
         n_rows, n_sums = self.shape[0], self.program.n_sums
         total = np.zeros(n_sums)
-        for top, stop in [(0, n_rows)] if half else self._spans(0, n_rows):
+        for top, stop in [(0, n_rows)] if half else self._spans(n_rows):
             matrices = [
                 W[top:stop] if s.given is None else s.given.rows(slice(top, stop)) for s in self._sources if s.is_given
             ]
             sums = np.zeros(ceil(n_rows / BLOCK) * n_sums)
-            self._launch(self._x, self._joined(matrices), top, stop, half, np.empty(0, self.dtype), sums)
+            self._launch(self._x, self._joined(matrices), (top, stop), half, sums=sums)
             # One block after the other, in an order that no number of threads changes.
             total += sums.reshape(-1, n_sums).sum(axis=0)
         return total
 
-    def _spans(self, first, last):
+    def multiply(self, V):
+        """The matrix of the values times V, which has the sweep's dtype, ndarray of shape (n_samples_X, n), float64."""
+        n_rows, n_outputs = self.shape[0], V.shape[1]
+        product = np.zeros((n_rows, n_outputs))
+        for left in range(0, n_outputs, OUTPUTS):
+            part = np.zeros((n_rows, min(OUTPUTS, n_outputs - left)))
+            panels = np.zeros((self._y.n_panels * PANEL, part.shape[1]), self.dtype)
+            panels[: len(V)] = V[:, left : left + OUTPUTS]
+            panels = panels.reshape(-1, PANEL, part.shape[1]).transpose(0, 2, 1).reshape(-1)
+            for top, stop in self._spans(n_rows):
+                given = self._joined([s.given.rows(slice(top, stop)) for s in self._sources if s.is_given])
+                self._launch(self._x, given, (top, stop), V=(panels, part.shape[1], part[top:stop].reshape(-1)))
+            product[:, left : left + OUTPUTS] = part
+        return product
+
+    def _spans(self, n_rows):
         """Spans of rows whose given matrices fit their memory."""
-        size = max(last - first, 1)
+        size = max(n_rows, 1)
         if self._n_given:
             row_bytes = max(self.shape[1] * self.dtype.itemsize * self._n_given, 1)
             size = max(GIVEN_BYTES // row_bytes // BLOCK, 1) * BLOCK
-        return [(top, min(top + size, last)) for top in range(first, last, size)]
+        return [(top, min(top + size, n_rows)) for top in range(0, n_rows, size)]
 
     def _joined(self, arrays):
         """The numbers of matrices behind each other; without a copy where there is but one."""
         flat = [np.ascontiguousarray(array, dtype=self.dtype).reshape(-1) for array in arrays]
         return flat[0] if len(flat) == 1 else np.concatenate([np.empty(0, self.dtype), *flat])
 
-    def _launch(self, x, given, top, stop, symmetric, K, sums):
-        n_columns = self.shape[1]
-        workers = threads.n_workers((stop - top) * n_columns * self._work)
-        scratch = aligned_zeros(workers * self.program.n_registers * TILE, self.dtype)
+    def _launch(self, x, given, span, symmetric=False, *, K=None, sums=None, V=None):
+        """Run the program over a span of rows, for their values, their sums or their products."""
+        (top, stop), n_columns = span, self.shape[1]
+        nothing, no_sums = np.empty(0, self.dtype), np.empty(0)
+        V, n_outputs, product = (nothing, 0, no_sums) if V is None else V
+        work = self._work + 2 * n_outputs
+        workers = threads.n_workers((stop - top) * n_columns * work)
+        registers = self.program.n_registers * TILE + TILE_ROWS * n_outputs * lanes(self.dtype)
+        scratch = aligned_zeros(workers * registers, self.dtype)
         panel_bytes = max(1, self._y.flat.nbytes // max(1, self._y.n_panels))
         arguments = (
             *(self.program.instructions, self._constants, self._table(x, (stop - top) * n_columns)),
             *(x.flat, self._y.flat, given, stop, n_columns, int(symmetric)),
             *(max(1, CACHED_Y // panel_bytes), top),
         )
+        results = nothing if K is None else K, no_sums if sums is None else sums, V, n_outputs, product
         n_blocks = ceil((stop - top) / BLOCK)
         # Each worker takes as many blocks as the others; the first launch supposes 10^10 operations a second.
-        first_launch = max(1, int(1e10 * threads.LONGEST_LAUNCH / (BLOCK * max(n_columns, 1) * self._work)))
+        first_launch = max(1, int(1e10 * threads.LONGEST_LAUNCH / (BLOCK * max(n_columns, 1) * work)))
         for first, last in threads.launches(ceil(n_blocks / workers), first_launch):
             blocks = top // BLOCK + first * workers, top // BLOCK + min(last * workers, n_blocks)
-            engine.sweep(*arguments, *blocks, scratch, K, sums, workers)
+            engine.sweep(*arguments, *blocks, scratch, *results, workers)
 
     def _table(self, x, given_size):
         table, given_at = [], 0
@@ -198,9 +216,7 @@ class _Binder:
     def _places(self, source, expanded=False, norms=(None, None)):
         """The places of the source's panels on both sides, shared by sources that read the same."""
         sides = (self._left, source.left, norms[0]), (self._right, source.right, norms[1])
-        return [
-            side.setdefault((inputs, expanded, own is None), (len(side), own))[0] for side, inputs, own in sides
-        ]
+        return [side.setdefault((inputs, expanded, own is None), (len(side), own))[0] for side, inputs, own in sides]
 
     def panels(self):
         """The panels of X and of Y, the same object where they are."""

@@ -2,11 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+# Elements of a matrix whose decomposition takes no longer than a thread may take to start on a busy machine.
+SHORT = 2**18
 
-def in_background(function, *arguments, **keywords):
-    """What the function returns; interrupted, the caller goes on at once and the result is computed in vain."""
+
+def in_background(function, matrix, **keywords):
+    """function(matrix, ...); interrupted, the caller goes on at once and the result is computed in vain."""
+    if matrix.size <= SHORT:
+        return function(matrix, **keywords)
     pool = ThreadPoolExecutor(1)
     try:
-        return pool.submit(function, *arguments, **keywords).result()
+        return pool.submit(function, matrix, **keywords).result()
     finally:
         pool.shutdown(wait=False)

@@ -37,8 +37,7 @@ class Factorised:
         diagonal = np.einsum("ii->i", K)
         original = diagonal.copy()
         diagonal += K.dtype.type(alpha)
-        norm = _norm_1(K)
-        if not (factor(K) and norm * _norm_1_of_inverse(K) < 1 / np.finfo(K.dtype).eps):
+        if not _factor_if_regular(K):
             diagonal[:] = original  # the upper triangle is as it was
             self.spectrum = spectrum_of(K)
 
@@ -96,20 +95,33 @@ def _blocks(stop, size, first=0):
     return (slice(start, min(stop, start + size)) for start in range(first, stop, size))
 
 
-def _norm_1(K):
-    """The largest sum of absolute values of a row, without a copy of K."""
-    return max((np.abs(K[rows]).sum(axis=1).max() for rows in _blocks(len(K), BLOCK)), default=0.0)
+def _factor_if_regular(K):
+    """Factor K in place; whether it is positive definite to working precision.
+
+    The errors of a Cholesky factorisation do not depend on the units of rows and columns (Demmel, 1989): what counts
+    is the condition of K with its diagonal scaled to 1, and weights of any ratio leave that as it is.
+    """
+    if not len(K):
+        return True
+    if not np.all(K.diagonal() > 0):
+        return False
+    units = np.sqrt(K.diagonal())
+    norm = _norm_1(K, units)
+    return factor(K) and norm * _norm_1_of_inverse(K, units) < 1 / np.finfo(K.dtype).eps
 
 
-def _norm_1_of_inverse(L):
-    """An estimate of |(L L^T)^-1|_1 from a few solutions, never above it (Hager, 1984; Higham, 1988)."""
+def _norm_1(K, units):
+    """The largest sum of absolute values of a row of K[i, j] / (units[i] units[j]), without a copy of K."""
+    inverse = 1 / units
+    return max((inverse[rows] * (np.abs(K[rows]) @ inverse)).max() for rows in _blocks(len(K), BLOCK))
 
-    if len(L) == 0:
-        return 0.0
+
+def _norm_1_of_inverse(L, units):
+    """An estimate of the norm |D (L L^T)^-1 D|_1, D = diag(units), never above it (Hager, 1984; Higham, 1988)."""
 
     def inverse(vector):
-        rows = np.array(vector, dtype=L.dtype).reshape(1, -1)
+        rows = (units * np.ravel(vector)).astype(L.dtype).reshape(1, -1)
         solve_rows(L, rows)
-        return rows[0]
+        return units * rows[0]
 
     return onenormest(LinearOperator(L.shape, matvec=inverse, rmatvec=inverse, dtype=L.dtype), t=1)

@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from skdeep.solvers.pivoted_cholesky import pivoted_cholesky
+from skdeep.solvers.preconditioner import Preconditioner
 
 # The preconditioner's rank grows until the condition number is proved to be below this. The proof takes the
 # residual's trace for its largest eigenvalue, so that the condition number itself is many times lower.
 CONDITION = 30
-# Bytes of the preconditioner's factor that are in float64 at a time.
-BLOCK = 2**24
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def solve(
     factorisation = pivoted_cholesky(
         problem.K, rank or ceil(10 * sqrt(n)), tolerance=(CONDITION - 1) * alpha, random_state=random_state
     )
-    preconditioner = _Preconditioner(factorisation.factor, alpha)
+    preconditioner = Preconditioner(factorisation.factor, alpha)
     iteration = _Iteration(problem, preconditioner)
     indefinite = factorisation.indefinite or not iteration.run(tol, max_iter, callback)
     coefficients, intercept = problem.model(iteration.C, iteration.R)
@@ -206,45 +204,6 @@ class _Scaled:
         return self.roots[:, None] * (self.K @ (self.roots[:, None] * V))
 
 
-class _Preconditioner:
-    """P^-1 = (I - F (F^T F + alpha I)^-1 F^T) / alpha, by Woodbury, P = F F^T + alpha I.
-
-    The differences lose alpha / |F|^2 of their digits, so that they are taken in float64 even where F is float32.
-    """
-
-    def __init__(self, factor, alpha):
-        self.rows = factor.T
-        rank = len(self.rows)
-        square = np.zeros((rank, rank))
-        for _, F in self._blocks():
-            square += F @ F.T
-        trace, eps = square.trace(), np.finfo(np.float64).eps
-        # With less than that the Cholesky factor below would be one of rounding errors.
-        self.alpha = max(alpha, 4 * rank * eps * trace)
-        square.flat[:: rank + 1] += self.alpha
-        self.cholesky = cho_factor(square, lower=True, overwrite_a=True)
-        # What rounding may take from r^T P^-1 r, in units of |r|^2; and the loss by the larger alpha.
-        self.rounding = eps * (4 + rank * trace / self.alpha) / self.alpha
-        self.loss = self.alpha / alpha
-
-    def solve(self, R):
-        """P^-1 R."""
-        inner = np.zeros((len(self.rows), R.shape[1]))
-        for cols, F in self._blocks():
-            inner += F @ R[cols]
-        inner, Z = cho_solve(self.cholesky, inner), R.copy()
-        for cols, F in self._blocks():
-            Z[cols] -= F.T @ inner
-        return Z / self.alpha
-
-    def _blocks(self):
-        rank, n = self.rows.shape
-        width = max(BLOCK // (8 * max(rank, 1)), 1)
-        for start in range(0, n, width):
-            cols = slice(start, start + width)
-            yield cols, self.rows[:, cols].astype(np.float64, copy=False)
-
-
 class _Iteration:
     """Conjugate gradients for each right-hand side on its own, their products with K taken together.
 
@@ -257,7 +216,7 @@ class _Iteration:
         trace, eps = diagonal.sum(), np.finfo(np.float64).eps
         # An element of F F^T is off by a few units in the last place of K's dtype and an n x n matrix of such errors
         # has a norm of sqrt(n) times one: P <= G + delta I. With G >= alpha I that is P <= (1 + delta / alpha) G.
-        delta = 8 * float(np.finfo(problem.K.dtype).eps) * sqrt(n) * diagonal.max()
+        delta = 16 * float(np.finfo(problem.K.dtype).eps) * sqrt(n) * diagonal.max()
         self.factor = preconditioner.loss * (1 + delta / problem.alpha)
         # A product with G is off by |G| eps, and a residual r means an error of at most |r| / sqrt(alpha).
         self.product_rounding = eps * (trace + problem.alpha) / sqrt(problem.alpha)
@@ -271,37 +230,34 @@ class _Iteration:
 
     def bounds(self):
         """The certificate of each target."""
+        return self.problem.bounds(sum(self._errors()), self.C, self.R)
+
+    def _errors(self):
+        """Bounds on the errors of the solutions in the norm of G: by their residuals, and by the rounding of these."""
         squares = np.maximum(self.rz, 0) + self.preconditioner.rounding * _column_products(self.R, self.R)
-        rounding = self.product_rounding * np.sqrt(_column_products(self.C, self.C))
-        return self.problem.bounds(np.sqrt(self.factor * squares) + rounding, self.C, self.R)
+        return np.sqrt(self.factor * squares), self.product_rounding * np.sqrt(_column_products(self.C, self.C))
 
     def run(self, tol, max_iter, callback):
         """Iterate until all bounds are at most `tol` or as rounding allows; False if G is not positive definite."""
-        last = np.inf
         while True:
-            bounds = self.bounds()
-            worst = bounds.max()
-            if self.is_true:
-                # A new start that gained nothing over the last one: rounding has the word.
-                if worst <= tol or worst > last / 2 or self.count == max_iter:
-                    return True
-                last = worst
-            elif worst <= tol or self.count == max_iter:
-                self._restart(self.problem.B - self.problem.multiply(self.C))
-                continue
-            active = self._active(bounds > tol)
-            if not active.any():  # residuals of rounding errors, of which the preconditioner makes anything
+            active = self._active(tol)
+            if active.any() and self.count < max_iter:
+                if not self._step(active):
+                    return False
+                self.count += 1
+                if callback is not None and callback(self.count, float(self.bounds().max())):
+                    max_iter = self.count
+            elif self.is_true:
                 return True
-            if not self._step(active):
-                return False
-            self.count += 1
-            if callback is not None and callback(self.count, float(self.bounds().max())):
-                max_iter = self.count
+            else:  # residuals that were carried along may have drifted away from those of the solutions
+                self._restart(self.problem.B - self.problem.multiply(self.C))
 
-    def _active(self, targets):
-        """The columns to go on with: the targets' and, always, that of the intercept."""
-        columns = np.append(targets, True) if self.problem.fit_intercept else targets
-        return columns & (self.rz > 0)
+    def _active(self, tol):
+        """The columns to go on with: of targets above the tolerance, whose residuals are not yet of rounding errors."""
+        targets = self.bounds() > tol
+        columns = np.append(targets, targets.any()) if self.problem.fit_intercept else targets
+        by_residual, by_rounding = self._errors()
+        return columns & (by_residual > by_rounding) & (self.rz > 0)
 
     def _step(self, active):
         """One iteration of the active columns; whether all their directions have positive curvature."""
