@@ -20,11 +20,11 @@ LEFT_OUT = {
 }
 
 
-def counts_of(module):
+def counts_of(module, *options):
     """How many of scikit-learn's own tests in this module pass and are skipped, in a process of their own."""
     command = [sys.executable, "-m", "pytest", "-p", "tests._drop_in", "-p", "no:cacheprovider", "-q", "--pyargs"]
     done = subprocess.run(
-        [*command, module], cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=300
+        [*command, *options, module], cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return {word: int(n) for n, word in re.findall(r"(\d+) (passed|skipped|failed|error)", done.stdout)}

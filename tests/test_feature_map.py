@@ -3,11 +3,9 @@
 import inspect
 import pickle
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn import config_context
@@ -32,6 +30,7 @@ from skdeep.engine import memory
 from skdeep.engine.fourier import PADDING, fourier_features
 from skdeep.kernels import RBF, Constant, Laplacian, Linear, Matern, Periodic, Polynomial, RationalQuadratic
 from skdeep.kernels.gram import Gram
+from tests._drop_in import counts_of
 
 FEW = "ignore:n_components=.* is more than there are samples:UserWarning"
 MAPS = [MercerFeatureMap(), NystroemFeatureMap(), PolynomialFeatureMap(), RandomFourierFeatureMap()]
@@ -102,6 +101,29 @@ def test_memory_layout_does_not_matter(feature_map, data):
     expected = clone(feature_map).fit_transform(X)
     for variant in (np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2], X.astype(">f8")):
         np.testing.assert_array_equal(clone(feature_map).fit_transform(variant), expected)
+
+
+@each_map
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix])
+def test_sparse_is_as_dense(feature_map, container, data):
+    X = np.where(np.abs(data[0]) < 0.7, 0.0, data[0])
+    expected = clone(feature_map).fit_transform(X)
+    phi = clone(feature_map).fit_transform(container(X))
+    K, expected = phi @ phi.T, expected @ expected.T
+    # Inner products, since near equal eigenvalues may turn the features; centres of clusters sum otherwise.
+    K = K.toarray() if sparse.issparse(K) else K
+    np.testing.assert_allclose(K, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("estimator", [MercerFeatureMap, NystroemFeatureMap, RandomFourierFeatureMap])
+def test_kernels_choose_columns_by_name(estimator, data):
+    frame = pd.DataFrame(data[0], columns=list("abcdefghij"))
+    by_name, by_place = RBF(2.0).on(["c", "a"]) * RBF(3.0), RBF(2.0).on([2, 0]) * RBF(3.0)
+    settings = {"n_components": 20, "random_state": 0}
+    expected = estimator(by_place, **settings).fit_transform(data[0])
+    np.testing.assert_array_equal(estimator(by_name, **settings).fit_transform(frame), expected)
+    with pytest.raises(ValueError, match="chosen by name, but X has no names"):
+        estimator(by_name, **settings).fit(data[0])
 
 
 @each_map
@@ -402,19 +424,10 @@ def test_mercer_of_overflow_and_of_nothing(data):
 
 
 def test_scikit_learns_own_tests_pass():
-    command = [sys.executable, "-m", "pytest", "-p", "tests._drop_in", "-p", "no:cacheprovider", "-q", "--pyargs"]
     # Warnings are errors here, but not in those tests. Arrays of other libraries are theirs alone.
-    options = ["-o", "filterwarnings=default", "-k", "nystroem and not torch or Nystroem"]
-    done = subprocess.run(
-        [*command, *options, "sklearn.tests.test_kernel_approximation"],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout)}
-    assert counts.keys() == {"passed"}
+    options = "-o", "filterwarnings=default", "-k", "nystroem and not torch"
+    counts = counts_of("sklearn.tests.test_kernel_approximation", *options)
+    assert counts.keys() <= {"passed", "skipped"}
     assert counts["passed"] >= 30
 
 
@@ -479,11 +492,9 @@ def test_error_is_not_above_scikit_learns(load):
 @pytest.mark.parametrize("landmarks", ["rpcholesky", "kmeans"])
 def test_chosen_landmarks_are_better_than_uniform_ones(load, landmarks):
     X = table(load)
+    estimator = lambda seed, **params: NystroemFeatureMap(n_components=100, random_state=seed, **params)
     error = lambda **params: np.mean(
-        [
-            trace_error(NystroemFeatureMap(n_components=60, random_state=seed, **params).fit_transform(X), len(X))
-            for seed in range(5)
-        ]
+        [trace_error(estimator(seed, **params).fit_transform(X), len(X)) for seed in range(8)]
     )
     # Both proved and measured: by far where the spectrum decays, as for the four features of the irises.
     assert error(landmarks=landmarks) < (0.5 if load is load_iris else 0.95) * error()
@@ -580,6 +591,7 @@ STATIONARY = {
     "rational quadratic": RationalQuadratic(2.0, alpha=0.7),
     "periodic": Periodic(3.0, period=2.5),
 }
+SUMS = "sum", "power", "polynomial", "normalized", "columns"  # an odd number of features may go to a term
 each_stationary = pytest.mark.parametrize("kernel", STATIONARY.values(), ids=STATIONARY)
 
 
@@ -590,13 +602,12 @@ def fourier_error(X, kernel, n_components, seed, **params):
 
 @each_stationary
 @pytest.mark.parametrize("orthogonal", [True, False])
-@pytest.mark.parametrize("n_components", [40, 41])
-def test_inner_products_are_the_kernel_on_average(kernel, orthogonal, n_components, data):
+def test_inner_products_are_the_kernel_on_average(kernel, orthogonal, data):
     X, _ = data
-    X, n_draws = X[:12], 400
+    X, n_draws = X[:12], 100
     draws = np.empty((n_draws, 12, 12))
     for seed in range(n_draws):
-        params = {"n_components": n_components, "orthogonal": orthogonal, "random_state": seed}
+        params = {"n_components": 41, "orthogonal": orthogonal, "random_state": seed}
         phi = RandomFourierFeatureMap(kernel, **params).fit_transform(X)
         draws[seed] = phi @ phi.T
     deviation = draws.std(axis=0) / np.sqrt(n_draws)
@@ -608,13 +619,13 @@ def test_inner_products_are_the_kernel_on_average(kernel, orthogonal, n_componen
 def test_error_falls_as_the_root_of_the_number_of_features(kernel, data):
     X, _ = data
     sizes = np.array([64, 256, 1024, 4096])
-    errors = [np.mean([fourier_error(X[:60], kernel, m, seed) for seed in range(8)]) for m in sizes]
+    errors = [np.mean([fourier_error(X[:40], kernel, m, seed) for seed in range(8)]) for m in sizes]
     slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
     # -1/2; the mean of 8 draws of such an error scatters by some percent over a factor of 64.
     assert -0.57 < slope < -0.43
 
 
-@pytest.mark.parametrize("name", [name for name in STATIONARY if name not in ("sum", "power", "polynomial", "columns")])
+@pytest.mark.parametrize("name", [name for name in STATIONARY if name not in SUMS])
 def test_pairs_make_the_diagonal_exact(name, data):
     X, kernel = data[0], STATIONARY[name]
     phi = RandomFourierFeatureMap(kernel, n_components=200, random_state=0).fit_transform(X)

@@ -1,7 +1,7 @@
 """What all feature maps have in common: the data they take, their tags, and the kernel that they stand for."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._sklearn import float_dtypes
@@ -22,6 +22,11 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         X = validate_data(self, X, dtype=float_dtypes(X), order="C", accept_sparse="csr", reset=False)
         return X if dtype is None else X.astype(dtype, copy=False)
 
+    @property
+    def _names(self):
+        """Names of the features, or None."""
+        return getattr(self, "feature_names_in_", None)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -29,12 +34,11 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return tags
 
 
-def resolved(kernel, n_features, **parameters):
-    """The kernel object: a copy of the one given, or that of a name with those parameters that are not None."""
+def resolved(kernel, n_features, names, **parameters):
+    """The kernel object: a copy of the one given, for features with these names or None, or that of a kernel's name."""
     if isinstance(kernel, Kernel):
-        return clone(kernel)
-    given = {name: value for name, value in parameters.items() if value is not None}
-    return from_name(kernel, n_features=n_features, **given)
+        return kernel.with_names(names)
+    return from_name(kernel, n_features=n_features, **parameters)
 
 
 def require_finite(diagonal, kernel):

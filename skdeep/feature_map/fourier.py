@@ -108,9 +108,10 @@ class RandomFourierFeatureMap(FeatureMap):
             If the kernel is not stationary, or has more terms than there are components.
         """
         X = self._training_data(X)
-        kernel, rng = resolved(self.kernel, X.shape[1], gamma=self.gamma), check_random_state(self.random_state)
+        rng, names = check_random_state(self.random_state), self._names
+        kernel = resolved(self.kernel, X.shape[1], names, gamma=self.gamma)
         kernel.gram(X[:1])  # which looks at its parameters
-        terms = spectral_terms(kernel, np.arange(X.shape[1]))
+        terms = spectral_terms(kernel, np.arange(X.shape[1]), names)
         draws = [
             self._draw(*term, share, X.shape[1], rng)
             for term, share in zip(terms, _shares(terms, self.n_components), strict=True)

@@ -143,7 +143,8 @@ class MercerFeatureMap(FeatureMap):
         """
         X = self._training_data(X)
         n_samples = X.shape[0]
-        kernel = resolved(self.kernel, X.shape[1], gamma=self.gamma, degree=self.degree, coef0=self.coef0)
+        parameters = {"gamma": self.gamma, "degree": self.degree, "coef0": self.coef0}
+        kernel = resolved(self.kernel, X.shape[1], self._names, **parameters)
         K, rng = kernel.gram(X), check_random_state(self.random_state)
         diagonal = K.diagonal()
         require_finite(diagonal, kernel)

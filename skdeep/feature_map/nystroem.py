@@ -6,7 +6,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.metrics.pairwise import KERNEL_PARAMS, PAIRWISE_KERNEL_FUNCTIONS, pairwise_kernels
 from sklearn.utils import check_array, check_random_state
@@ -161,7 +160,7 @@ class NystroemFeatureMap(FeatureMap):
                 raise ValueError(f"kernel='precomputed' needs a square matrix in fit, got one of shape {X.shape}.")
             return None
         if isinstance(self.kernel, Kernel):
-            return clone(self.kernel)
+            return self.kernel.with_names(self._names)
         parameters = (self.kernel_params or {}) | parameters
         return (by_name and self._by_name(parameters, X)) or _Pairwise(self.kernel, self.n_jobs, parameters)
 

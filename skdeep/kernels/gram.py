@@ -103,4 +103,4 @@ class Gram:
         if V.ndim not in (1, 2) or len(V) != self.shape[1]:
             raise ValueError(f"A Gram matrix of shape {self.shape} cannot multiply an array of shape {V.shape}.")
         product = self._sweep.multiply(V.reshape(len(V), -1).astype(self.dtype, copy=False))
-        return product.reshape(-1, *V.shape[1:]).astype(np.result_type(self.dtype, V.dtype), copy=False)
+        return product.reshape(self.shape[0], *V.shape[1:]).astype(np.result_type(self.dtype, V.dtype), copy=False)

@@ -16,7 +16,7 @@ from skdeep.kernels.nodes import Normalized, OnColumns, PolynomialOf
 from skdeep.kernels.program import _positions
 
 
-def spectral_terms(kernel, columns):
+def spectral_terms(kernel, columns, names=None):
     """A stationary kernel as a sum of multiples of products.
 
     Parameters
@@ -24,6 +24,8 @@ def spectral_terms(kernel, columns):
     kernel : Kernel
     columns : ndarray of int
         The features that it reads.
+    names : ndarray of str or None, default=None
+        Names of all features, for kernels that choose columns by name.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def spectral_terms(kernel, columns):
     >>> [(weight, [factor for factor, _ in factors]) for weight, factors in terms]
     [(3.0, [RBF(length_scale=2.0), RBF()]), (3.0, [RBF(length_scale=2.0)])]
     """
-    of = functools.partial(spectral_terms, columns=columns)
+    of = functools.partial(spectral_terms, columns=columns, names=names)
     match kernel:
         case Constant():
             return [_constant(kernel.value)]
@@ -64,7 +66,8 @@ def spectral_terms(kernel, columns):
             terms = of(kernel.kernel)
             return _product([[_constant(1 / sum(weight for weight, _ in terms))], terms])
         case OnColumns():
-            return spectral_terms(kernel.kernel, columns[_positions(kernel.columns, len(columns), None)])
+            named = None if names is None else np.asarray(names)[columns]
+            return spectral_terms(kernel.kernel, columns[_positions(kernel.columns, len(columns), named)], names)
     if draw_frequencies.dispatch(type(kernel)) is draw_frequencies.dispatch(object):
         raise ValueError(
             f"{kernel!r} has no random Fourier features: they exist for {_supported()}, for constants, and for sums, "
