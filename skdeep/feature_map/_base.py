@@ -37,7 +37,7 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 def resolved(kernel, n_features, names, **parameters):
     """The kernel object: a copy of the one given, for features with these names or None, or that of a kernel's name."""
     if isinstance(kernel, Kernel):
-        return kernel.with_names(names)
+        return kernel._with_names(names)
     return from_name(kernel, n_features=n_features, **parameters)
 
 

@@ -160,7 +160,7 @@ class NystroemFeatureMap(FeatureMap):
                 raise ValueError(f"kernel='precomputed' needs a square matrix in fit, got one of shape {X.shape}.")
             return None
         if isinstance(self.kernel, Kernel):
-            return self.kernel.with_names(self._names)
+            return self.kernel._with_names(self._names)
         parameters = (self.kernel_params or {}) | parameters
         return (by_name and self._by_name(parameters, X)) or _Pairwise(self.kernel, self.n_jobs, parameters)
 

@@ -37,7 +37,7 @@ class Objective:
 
     def kernel(self, theta):
         """The kernel with these hyperparameters."""
-        kernel, at = self._problem.kernel.with_names(self._problem.kernel._names_of_arrays), 0
+        kernel, at = self._problem.kernel._with_names(self._problem.kernel._names_of_arrays), 0
         for name, value in self._values.items():
             new = np.exp(theta[at : at + value.size])
             kernel.set_params(**{name: new.tolist() if value.ndim else float(new[0])})

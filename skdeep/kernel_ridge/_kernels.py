@@ -17,7 +17,7 @@ BLOCK = 512
 def resolved(kernel, n_features, names, *, gamma, degree, coef0, kernel_params):
     """The kernel that the parameters of an estimator describe, its own copy, for features with these names or None."""
     if isinstance(kernel, Kernel):
-        return kernel.with_names(names)
+        return kernel._with_names(names)
     if callable(kernel):
         # Which calls the function for each pair, or a kernel of scikit-learn's Gaussian processes once.
         return Custom(functools.partial(pairwise_kernels, metric=kernel, **(kernel_params or {})))

@@ -83,7 +83,7 @@ class Kernel(BaseEstimator):
 
     def gram(self, X, Y=None):
         """The Gram matrix as a `Gram`, an operator that computes what is asked of it and stores nothing."""
-        return Gram(self, *self.checked(X, Y))
+        return Gram(self, *self._checked(X, Y))
 
     def gradient(self, X, Q):
         """<Q, dK / d log parameter> for every hyperparameter, in one sweep that stores no matrix.
@@ -113,7 +113,7 @@ class Kernel(BaseEstimator):
         >>> round(k.gradient([[0.0], [1.0]], np.ones((2, 2)))["scale"], 3)
         6.426
         """
-        X, _, names = self.checked(X, None)
+        X, _, names = self._checked(X, None)
         return gradient(self, X, np.asarray(Q), names)
 
     @property
@@ -121,10 +121,10 @@ class Kernel(BaseEstimator):
         """Whether every Gram matrix is positive semidefinite by construction; None where it is not known."""
         return True if self._keeps_validity and all(k.positive_semidefinite for k in self._terms().values()) else None
 
-    def checked(self, X, Y):
+    def _checked(self, X, Y):
         """Valid samples of one dtype, and the names of their features."""
         self._validate_deeply()
-        if not self.needs_numbers():
+        if not self._needs_numbers():
             return X, Y, None
         names = feature_names(X)
         names = self._names_of_arrays if names is None else names
@@ -140,24 +140,24 @@ class Kernel(BaseEstimator):
             X, Y = sp.csr_array(X), sp.csr_array(Y)
         return X, Y, names
 
-    def needs_numbers(self):
+    def _needs_numbers(self):
         terms = self._terms().values()
-        return any(term.needs_numbers() for term in terms) if terms else self._reads_numbers
+        return any(term._needs_numbers() for term in terms) if terms else self._reads_numbers
 
     def _validate_deeply(self):
         self._validate_params()
         for term in self._terms().values():
             term._validate_deeply()
 
-    def with_names(self, names):
+    def _with_names(self, names):
         """A copy for which the features of arrays have these names, an array or None, as if they came from a table."""
         twin = clone(self)
         twin._names_of_arrays = names
         return twin
 
-    def tracked(self, prefix=""):
+    def _tracked(self, prefix=""):
         """A copy whose hyperparameters are of the class `Number`, for its formula alone."""
-        if self.untracked is not self:
+        if self._untracked is not self:
             return self
         twin = copy.copy(self)
         for name in self._hyperparameters:
@@ -167,23 +167,23 @@ class Kernel(BaseEstimator):
             elif value is not None:
                 entries = np.asarray(value, dtype=np.float64).tolist()
                 setattr(twin, name, tuple(Number(v, (((key, i), v),)) for i, v in enumerate(entries)))
-        twin._set_terms({name: term.tracked(f"{prefix}{name}__") for name, term in self._terms().items()})
-        twin._untracked = self
+        twin._set_terms({name: term._tracked(f"{prefix}{name}__") for name, term in self._terms().items()})
+        twin._tracked_from = self
         return twin
 
     @property
-    def untracked(self):
+    def _untracked(self):
         """The kernel that a tracked one is a copy of, or itself."""
-        return getattr(self, "_untracked", self)
+        return getattr(self, "_tracked_from", self)
 
-    def tracked_keys(self):
+    def _tracked_keys(self):
         """The keys of the hyperparameters of a tracked kernel; none of another."""
         for name in self._hyperparameters:
             value = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):
                 yield from (key for key, _ in getattr(number, "slopes", ()))
         for term in self._terms().values():
-            yield from term.tracked_keys()
+            yield from term._tracked_keys()
 
     def _set_terms(self, terms):
         for name, term in terms.items():

@@ -72,7 +72,7 @@ class _GaussianProcessKernel(GaussianProcessKernel):
             return K
         if Y is not None:
             raise ValueError("The gradient is that of k(X) alone: leave Y out.")
-        X, _, names = self.kernel.checked(X, None)
+        X, _, names = self.kernel._checked(X, None)
         matrices = dict(gradient_matrices(self.kernel, X, names))
         keys = []
         for parameter in self.hyperparameters:
@@ -95,7 +95,7 @@ class _GaussianProcessKernel(GaussianProcessKernel):
 
     @property
     def requires_vector_input(self):
-        return self.kernel.needs_numbers()
+        return self.kernel._needs_numbers()
 
     def __repr__(self):
         return repr(self.kernel)

@@ -86,7 +86,7 @@ def _formula(kernel, X, feature_names):
     """The graph and the formula of a kernel that knows its hyperparameters, and the number of features."""
     numbers = getattr(X, "ndim", 0) == 2 and X.dtype.kind == "f"
     graph, n_features = Graph(), X.shape[1] if numbers else None
-    return graph, as_expression(graph, kernel.tracked()._emit(Tile(graph, n_features, feature_names))), n_features
+    return graph, as_expression(graph, kernel._tracked()._emit(Tile(graph, n_features, feature_names))), n_features
 
 
 def hyperparameters(kernel):

@@ -117,7 +117,7 @@ class Rescaled(_Wrapper):
         self.kernel = kernel
         self.function = function
 
-    def needs_numbers(self):
+    def _needs_numbers(self):
         return True
 
     def _emit(self, tile):
@@ -188,13 +188,13 @@ class _InverseRoot:
     feature_names: tuple | None
 
     def __call__(self, X):
-        values = Gram(self.kernel.untracked, X, feature_names=self.feature_names).diagonal()
+        values = Gram(self.kernel._untracked, X, feature_names=self.feature_names).diagonal()
         return np.divide(1.0, np.sqrt(values), out=np.zeros_like(values), where=values > 0)
 
     @property
     def keys(self):
         """What the values have derivatives by."""
-        return tuple(self.kernel.tracked_keys())
+        return tuple(self.kernel._tracked_keys())
 
     def slope(self, key):
         return _InverseRootSlope(self, key)
