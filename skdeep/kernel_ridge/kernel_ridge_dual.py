@@ -253,10 +253,8 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         """
         for model in (self, other):
             check_is_fitted(model)
-            if model._sums is None:
-                raise ValueError(
-                    "merge needs two models fitted with solver='nystroem' and landmarks given as an array."
-                )
+            if getattr(model, "_sums", None) is None:
+                raise ValueError("merge needs two models that were fitted to landmarks given as an array.")
         # The same matrix of the landmarks, which the sums look for, is not enough: moved ones have it, too.
         if self.kernel_ != other.kernel_ or not np.array_equal(_dense(self.X_fit_), _dense(other.X_fit_)):
             raise ValueError(
