@@ -20,7 +20,7 @@ from skdeep.kernel_ridge import _problem
 from skdeep.kernels import RBF, Linear, Polynomial, Sigmoid
 from tests.test_kernel_ridge_cv import table
 
-SOLVERS = pytest.mark.parametrize("solver", sorted(_problem.SOLVERS))
+SOLVERS = pytest.mark.parametrize("solver", ["cholesky", "eigh", "primal"])
 WEIGHTS = pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 INTERCEPT = pytest.mark.parametrize("fit_intercept", [False, True], ids=["", "intercept"])
 TARGETS = pytest.mark.parametrize("n_targets", [None, 3])
@@ -320,10 +320,10 @@ def test_one_and_two_threads_give_the_same_bits(monkeypatch):
 @pytest.mark.parametrize(
     ("estimator", "n_copies"),
     [
-        (KernelRidgeDual(), 1),
+        (KernelRidgeDual(solver="cholesky"), 1),
         (KernelRidgeDual(solver="eigh"), 4),
         (KernelRidgeDualCV(), 4),
-        (KernelRidgeDualClassifier(), 1),
+        (KernelRidgeDualClassifier(solver="cholesky"), 1),
     ],
     ids=repr,
 )

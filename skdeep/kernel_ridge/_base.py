@@ -6,13 +6,15 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._sklearn import Interval, StrOptions, float_dtypes, sample_weights
 from skdeep.kernel_ridge._kernels import resolved
-from skdeep.kernel_ridge._problem import SOLVERS, Problem
+from skdeep.kernel_ridge._problem import Problem
+from skdeep.kernel_ridge._solvers import SOLVERS
 from skdeep.kernels.names import NAMES
 
 
@@ -102,11 +104,13 @@ class KernelRidgeBase(BaseEstimator):
 
     def _store(self, samples, problem, solution, shape):
         """Assign what predictions need, for targets of `shape` (n_targets,), or () for one without a dimension."""
-        coefficients = np.zeros((samples.X_all.shape[0], problem.Y.shape[1]), problem.Y.dtype)
-        coefficients[samples.places] = solution.coefficients
-        # Whoever computed a Gram matrix has it still; other data may change under our hands.
-        pairwise = self.__sklearn_tags__().input_tags.pairwise
-        self.X_fit_ = samples.X_all if pairwise else samples.X_all.copy()
+        self.X_fit_, coefficients = solution.landmarks, solution.coefficients
+        if self.X_fit_ is None:
+            coefficients = np.zeros((samples.X_all.shape[0], problem.Y.shape[1]), solution.coefficients.dtype)
+            coefficients[samples.places] = solution.coefficients
+            # Whoever computed a Gram matrix has it still; other data may change under our hands.
+            pairwise = self.__sklearn_tags__().input_tags.pairwise
+            self.X_fit_ = samples.X_all if pairwise else samples.X_all.copy()
         self.kernel_, self.solver_ = problem.kernel, solution.solver
         self.dual_coef_ = coefficients.reshape(-1, *shape)
         self.intercept_ = solution.intercepts.reshape(shape)[()]
@@ -123,7 +127,10 @@ class KernelRidgeBase(BaseEstimator):
     def _decide(self, X):
         """f(x) + b for validated samples, array of shape (n_samples,) or (n_samples, n_targets)."""
         if self._feature_weights is None:
-            return self.kernel_.gram(X, self.X_fit_) @ self.dual_coef_ + self.intercept_
+            # Coefficients in float64 are so because sums of float32 would lose what they were computed to.
+            query, X_fit = (array.astype(self.dual_coef_.dtype, copy=False) for array in (X, self.X_fit_))
+            decisions = self.kernel_.gram(query, X_fit) @ self.dual_coef_ + self.intercept_
+            return decisions.astype(X.dtype, copy=False)
         m, phi = self.kernel_._explicit_map(X.shape[1])
         batches = gen_batches(X.shape[0], get_chunk_n_rows(m * X.dtype.itemsize))
         return np.concatenate([phi(X[rows]) @ self._feature_weights for rows in batches]) + self.intercept_
@@ -131,6 +138,14 @@ class KernelRidgeBase(BaseEstimator):
 
 def warn_of(solution, stacklevel):
     """One warning where the solution is not the one minimum that was asked for."""
+    if not solution.converged:
+        warnings.warn(
+            f"Conjugate gradients stopped after {solution.n_iter} iterations, when the error bound was "
+            f"{solution.error_bound:.2g} standard deviations of the target and not yet tol. Raise max_iter, "
+            "n_components or tol; where more iterations bring nothing, raise alpha or give X in float64.",
+            ConvergenceWarning,
+            stacklevel=stacklevel + 1,
+        )
     if solution.smallest is not None:
         warnings.warn(
             "The kernel is not positive semidefinite on these data: its Gram matrix has the eigenvalue "

@@ -1,6 +1,6 @@
 """Whatever may be given as `kernel`, as an object with `gram` and `diag`: names, kernels, callables, matrices."""
 
-import functools
+from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.metrics.pairwise import pairwise_kernels
@@ -20,10 +20,21 @@ def resolved(kernel, n_features, names, *, gamma, degree, coef0, kernel_params):
         return kernel._with_names(names)
     if callable(kernel):
         # Which calls the function for each pair, or a kernel of scikit-learn's Gaussian processes once.
-        return Custom(functools.partial(pairwise_kernels, metric=kernel, **(kernel_params or {})))
+        return Custom(Pairwise(kernel, kernel_params or {}))
     if kernel == "precomputed":
         return PrecomputedKernel()
     return from_name(kernel, gamma=gamma, degree=degree, coef0=coef0, n_features=n_features)
+
+
+@dataclass(frozen=True)
+class Pairwise:
+    """scikit-learn's matrix of a callable, equal to itself in another process."""
+
+    metric: object = field(hash=False)  # which, like the parameters, may have no hash
+    parameters: dict = field(hash=False)
+
+    def __call__(self, X, Y):
+        return pairwise_kernels(X, Y, metric=self.metric, **self.parameters)
 
 
 class PrecomputedKernel:

@@ -1,6 +1,5 @@
-"""The optimisation problem that an estimator hands to a solver, and the solvers by name."""
+"""The optimisation problem that an estimator hands to a solver, and the direct solvers."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +9,7 @@ from skdeep.engine import memory
 from skdeep.solvers import cholesky, eigen
 from skdeep.solvers.holdout import leave_one_out
 from skdeep.solvers.reduction import Reduction
+from skdeep.solvers.restricted import RestrictedSums
 
 # An SVD of a matrix of n x m is worth its while, against a Cholesky factorisation of n x n, up to m = n / 4.
 PRIMAL_SHARE = 4
@@ -62,20 +62,28 @@ class Problem:
         return Reduction(self.X.shape[0], self.X.dtype, self.weights, self.fit_intercept)
 
     def gram(self):
-        """The Gram matrix as an operator, after a look at its diagonal: |k(x, y)|^2 <= k(x, x) k(y, y)."""
+        """The Gram matrix as an operator."""
         gram = self.kernel.gram(self.X)
+        self.check_finite(gram)
+        return gram
+
+    def check_finite(self, gram):
+        """Raise where elements of a Gram matrix overflow: its diagonal tells, |k(x, y)|^2 <= k(x, x) k(y, y)."""
         with np.errstate(over="ignore", invalid="ignore"):
             finite = np.isfinite(gram.diagonal()).all()
         if not finite:
             raise ValueError(
                 f"The kernel {self.kernel!r} overflows {gram.dtype} on X; scale X, with StandardScaler for example."
             )
-        return gram
+
+    def matrix_size(self, n_copies):
+        """Bytes of so many Gram matrices."""
+        return n_copies * self.X.shape[0] ** 2 * self.X.dtype.itemsize
 
     def matrix(self, n_copies):
         """The Gram matrix, if there is memory for so many of its size."""
         n = self.X.shape[0]
-        self.check_memory(n_copies * n * n * self.X.dtype.itemsize, f"The {n} x {n} Gram matrix")
+        self.check_memory(self.matrix_size(n_copies), f"The {n} x {n} Gram matrix")
         return self.gram().toarray()
 
     def features(self, n_copies):
@@ -87,17 +95,22 @@ class Problem:
             return mapped.toarray()
         return mapped.copy() if mapped is self.X else mapped
 
-    def check_memory(self, needed, what):
-        """Raise MemoryError, before anything is allocated, where there is no room for what is needed."""
+    def has_room(self, needed):
+        """Whether there is memory for so many bytes."""
         if self.memory_limit is None and needed <= memory.NEGLIGIBLE:
-            return
-        limit = memory.available() if self.memory_limit is None else self.memory_limit
-        if needed > limit:
+            return True
+        return needed <= self._room()
+
+    def check_memory(self, needed, what, remedy="solver='pcg' and solver='nystroem' store no Gram matrix."):
+        """Raise MemoryError, before anything is allocated, where there is no room for what is needed."""
+        if not self.has_room(needed):
             kind = "are free" if self.memory_limit is None else "are allowed by memory_limit"
             raise MemoryError(
-                f"{what} and what is computed from it need {_size(needed)}, but {_size(limit)} {kind}; "
-                "solver='pcg' and solver='nystroem' store no Gram matrix."
+                f"{what} and what is computed from it need {_size(needed)}, but {_size(self._room())} {kind}; {remedy}"
             )
+
+    def _room(self):
+        return memory.available() if self.memory_limit is None else self.memory_limit
 
 
 def _size(n_bytes):
@@ -114,7 +127,7 @@ class Solution:
     Attributes
     ----------
     coefficients : array of shape (n, n_targets)
-        Of f = sum_i c_i k(x_i, .), in the units of the problem.
+        Of f = sum_i c_i k(x_i, .), in the units of the problem; (n_landmarks, n_targets) where there are landmarks.
     intercepts : array of shape (n_targets,)
     solver : str
         What really ran.
@@ -130,6 +143,12 @@ class Solution:
         Iterations; a direct solver takes one.
     error_bound : float or None
         A bound on how far f is from the minimum, where the solver knows one.
+    converged : bool
+        Whether an iterative solver reached its tolerance.
+    landmarks : array of shape (n_landmarks, n_features) or None
+        What takes the place of the samples in f.
+    sums : RestrictedSums or None
+        From which the coefficients of the landmarks come.
     """
 
     coefficients: np.ndarray
@@ -141,6 +160,9 @@ class Solution:
     errors: np.ndarray | None = None
     n_iter: int = 1
     error_bound: float | None = None
+    converged: bool = True
+    landmarks: np.ndarray | None = None
+    sums: RestrictedSums | None = None
 
 
 def solve_by_cholesky(problem):
@@ -206,27 +228,8 @@ def from_spectrum(name, spectrum, reduction, problem):
     )
 
 
-SOLVERS: dict[str, Callable[[Problem], Solution]] = {
-    "cholesky": solve_by_cholesky,
-    "eigh": solve_by_eigh,
-    "primal": solve_in_primal,
-}
-
-
-def automatic(problem):
-    """The name of the solver that costs least."""
-    if problem.in_primal:
-        return "primal"
-    return "eigh" if np.ndim(problem.alpha) else "cholesky"
-
-
 def best_spectrum(problem):
     """The name of the solver that finds the spectrum with least work, the spectrum, and its reduction."""
     if problem.in_primal:
         return "primal", *decomposed_features(problem)
     return "eigh", *decomposed(problem)
-
-
-def solve(problem, solver):
-    """The `Solution` by the solver of this name, which may be "auto"."""
-    return SOLVERS[automatic(problem) if solver == "auto" else solver](problem)

@@ -9,14 +9,14 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skdeep._sklearn import Interval, StrOptions, fitting
 from skdeep.kernel_ridge._base import SOLVER_CONSTRAINTS, KernelRidgeBase, warn_of
-from skdeep.kernel_ridge._problem import solve
+from skdeep.kernel_ridge._solvers import solve
 
 
 class KernelRidgeDualClassifier(ClassifierMixin, KernelRidgeBase):
     """Kernel ridge regression of -1 and +1, for each class against the rest.
 
-    All classes share one factorisation. This is the least squares support vector machine (Suykens &
-    Vandewalle, 1999).
+    All classes share one factorisation, or the products of an iterative solver. This is the least squares support
+    vector machine (Suykens & Vandewalle, 1999).
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class KernelRidgeDualClassifier(ClassifierMixin, KernelRidgeBase):
     coef0 : float, default=1
     kernel_params : dict or None, default=None
     fit_intercept : bool, default=True
-    solver : {"auto", "cholesky", "eigh", "primal"}, default="auto"
+    solver : {"auto", "cholesky", "eigh", "primal", "pcg", "nystroem"}, default="auto"
     tol : float, default=1e-3
     max_iter : int or None, default=None
     n_components : int or None, default=None
@@ -40,7 +40,7 @@ class KernelRidgeDualClassifier(ClassifierMixin, KernelRidgeBase):
         Factors of the weights of the samples of each class; "balanced" gives all classes the same total weight.
     store_leave_one_out : bool, default=False
         Whether to keep the decisions on each training sample by a fit to all others, which are exact and cost
-        less than one more fit.
+        less than one more fit. Not with solver="pcg" and solver="nystroem".
 
     Attributes
     ----------

@@ -51,6 +51,8 @@ class RestrictedSums:
         Landmarks that take part, in the order of their pivots.
     n_samples : int
         Samples that were added.
+    n_targets : int or None
+        Their targets; None before there are samples.
     indefinite : bool
         Whether k(Z, Z) proved not positive semidefinite; the sums are then worth nothing.
 
@@ -75,6 +77,10 @@ class RestrictedSums:
         self.n_samples, self._one_target, self._products = 0, None, None
         # Of the features with each other; of (1, features) with (1, targets).
         self._squares = np.zeros((rank, rank), order="F")
+
+    @property
+    def n_targets(self):
+        return None if self._products is None else self._products.shape[1] - 1
 
     def add(self, K, Y, sample_weight=None):
         """Add samples.
@@ -110,9 +116,8 @@ class RestrictedSums:
     def _begin(self, n_targets, one_target):
         if self._products is None:
             self._products, self._one_target = np.zeros((1 + len(self.kept), 1 + n_targets)), one_target
-        if self._products.shape[1] != 1 + n_targets:
-            before = self._products.shape[1] - 1
-            raise ValueError(f"The samples before had {before} targets, but these have {n_targets}.")
+        if self.n_targets != n_targets:
+            raise ValueError(f"The samples before had {self.n_targets} targets, but these have {n_targets}.")
 
     def merge(self, other):
         """Add the samples that another object has seen.
@@ -134,7 +139,7 @@ class RestrictedSums:
         if not (np.array_equal(self.kept, other.kept) and np.array_equal(self._L, other._L)):
             raise ValueError("Sums can be merged only where they begin with the same matrix of the same landmarks.")
         if other._products is not None:
-            self._begin(other._products.shape[1] - 1, other._one_target)
+            self._begin(other.n_targets, other._one_target)
             self._products += other._products
             self._squares += other._squares
             self.n_samples += other.n_samples
