@@ -63,7 +63,9 @@ class NetworkKernel(Kernel):
         return type(self), self.kind, self.feature_names, self.net.estimator._identity()
 
     def __repr__(self):
-        return f"network_kernel({self.net.estimator!r}, kind={self.kind!r})"
+        # scikit-learn breaks lines, which a kernel within others cannot.
+        net = " ".join(repr(self.net.estimator).split())
+        return f"network_kernel({net}, kind={self.kind!r})"
 
 
 @dataclass(frozen=True)
