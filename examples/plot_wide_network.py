@@ -16,7 +16,7 @@ from sklearn.preprocessing import scale
 from skdeep import KernelRidgeDual, MLPBackpropRegressor, network_kernel
 from skdeep.kernels import ArcCosine, NeuralTangent
 
-WIDTHS = [16, 64, 256, 1024, 4096, 16384]
+WIDTHS = [16, 64, 256, 1024, 4096]
 DRAWS = 10
 ALPHA = 10.0
 
