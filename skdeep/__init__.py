@@ -23,6 +23,7 @@ _HOME = {
     "RandomFourierFeatureMap": "skdeep.feature_map",
     "inspection": "skdeep.inspection",
     "kernels": "skdeep.kernels",
+    "network_kernel": "skdeep.feature_map",
     "networks": "skdeep.networks",
     "show_versions": "skdeep._show_versions",
 }

@@ -1,7 +1,7 @@
 """What maps each number by itself: activations of rows and of maps, and the two ends of a residual block."""
 
 from skdeep.engine.activations import activate, slope
-from skdeep.engine.jit import part
+from skdeep.engine.jit import compiled, integer, out, part, reals
 from skdeep.engine.program import (
     ACTIVATION,
     DELTA_AT,
@@ -20,6 +20,19 @@ from skdeep.engine.program import (
     SLOPE_AT,
 )
 from skdeep.engine.simd import add, lanes_of, load, multiply, store
+
+
+@compiled
+def activations_and_slopes(code: integer, monotone: integer, z: reals, a: out, slopes: out):
+    """a = f(z) and f'(z), of whole vectors."""
+    for i in range(0, len(z), lanes_of(z)):
+        numbers = load(z, i)
+        outputs = activate(code, numbers)
+        store(outputs, a, i)
+        if monotone:
+            store(slope(code, outputs), slopes, i)
+        else:
+            store(slope(code, numbers), slopes, i)
 
 
 @part

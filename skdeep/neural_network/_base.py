@@ -31,6 +31,7 @@ from skdeep.networks.layers import BatchNorm, Dense, Dropout
 from skdeep.networks.network import Network
 from skdeep.networks.run import PREDICTION_BATCH, Run
 from skdeep.networks.summary import as_html, as_text, layer_names, summary_table
+from skdeep.networks.tangent import Tangent
 from skdeep.training.augmentation import Augmentation
 from skdeep.training.epochs import Data, History, Plan, Validation, train
 from skdeep.training.lbfgs import minimise
@@ -420,10 +421,27 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
 
     def _activations(self, network, X):
         """Outputs of a network of the first layers of the fitted one."""
-        X = _cast(self._rows(X), self.theta_.dtype)
+        X = self._typed_rows(X)
         theta, statistics = self.theta_[: network.n_parameters], self._statistics[: network.n_statistics]
         batch_size = min(PREDICTION_BATCH, max(X.shape[0], 1))
         return Run(network, theta, batch_size, training=False, statistics=statistics).predict(X)
+
+    def _typed_rows(self, X):
+        """X as the fitted network reads it."""
+        return _cast(self._rows(X), self.theta_.dtype)
+
+    def _tangent(self):
+        """The derivatives of the last layer's outputs by `theta_`."""
+        check_is_fitted(self)
+        return Tangent(self._network, self.theta_, self._statistics)
+
+    def _identity(self):
+        """What the fitted network computes, as what can be compared and hashed."""
+        check_is_fitted(self)
+        network = self._network
+        layers = tuple((repr(bound.layer), bound.source, bound.second) for bound in network.bound)
+        parameters = self.theta_.dtype.str, self.theta_.tobytes(), self._statistics.tobytes()
+        return type(self), layers, network.input_shape, network.data_format, *parameters
 
     def summary(self):
         """The fitted network as a table: each layer, its output's shape, parameters, multiply-adds and bytes.
