@@ -45,7 +45,7 @@ def main():
         for label, marker in ((0, "o"), (1, "s")):
             here = places[label == Y]
             axes.plot(*here.T, marker, color=f"C{3 * label}", markeredgecolor="white", markersize=12, label=label)
-        axes.legend(title="class", loc="center")
+    units.legend(title="class", loc="center right")
     figure.savefig("plot_backpropagation.png", dpi=120)
     print("saved plot_backpropagation.png")
 

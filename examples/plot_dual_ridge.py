@@ -13,7 +13,7 @@ from skdeep import KernelRidgeDual, KernelRidgeDualCV
 from skdeep.kernels import RBF
 
 NOISE = 0.3
-KERNEL = RBF(length_scale=0.15)
+KERNEL = RBF(length_scale=0.07)
 
 
 def main():
