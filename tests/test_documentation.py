@@ -6,6 +6,13 @@ from pathlib import Path
 
 import pytest
 
+import skdeep
+from skdeep import inspection, kernels, networks
+
+SUBJECTS = {
+    *("backpropagation", "initialisation", "convolution", "data_format", "training"),
+    *("kernels", "dual_ridge", "mercer", "svd"),
+}
 DOC = Path(__file__).parents[1] / "doc"
 BLOCK = re.compile(r"^\.\. code-block:: python\n\n((?:(?:   .*)?\n)+)", re.MULTILINE)
 PAGES = [page for page in sorted(DOC.rglob("*.rst")) if BLOCK.search(page.read_text(encoding="utf-8"))]
@@ -20,4 +27,26 @@ def test_code_blocks_run(page, capsys, monkeypatch, tmp_path):
 
 
 def test_pages_with_code_are_found():
-    assert {page.stem for page in PAGES} >= {"index", "networks", "kernels"}
+    assert {page.stem for page in PAGES} >= {"index", *SUBJECTS}
+
+
+@pytest.mark.parametrize("subject", sorted(SUBJECTS - {"data_format", "training"}))
+def test_subjects_have_the_figure_of_an_example(subject):
+    figures = re.findall(r"^\.\. plot:: (.+)$", (DOC / f"user_guide/{subject}.rst").read_text(), re.MULTILINE)
+    assert figures
+    assert all((DOC.parent / "examples" / figure).is_file() for figure in figures)
+
+
+@pytest.mark.parametrize("module", [skdeep, kernels, networks, inspection], ids=lambda module: module.__name__)
+def test_public_names_are_in_the_reference(module):
+    lines = (DOC / "api.rst").read_text(encoding="utf-8").splitlines()
+    listed, current = set(), None
+    for line in lines:
+        if line.startswith(".. currentmodule:: "):
+            current = line.split()[-1]
+        elif current == module.__name__ and re.fullmatch(r"   \w+", line):
+            listed.add(line.strip())
+    public = {name for name in module.__all__ if not name.startswith("_")}
+    # Modules have sections of their own, and MLPBackprop is the same class as MLPBackpropClassifier.
+    public -= {"inspection", "kernels", "networks", "MLPBackprop"} if module is skdeep else set()
+    assert listed == public
