@@ -30,7 +30,7 @@ def test_pages_with_code_are_found():
     assert {page.stem for page in PAGES} >= {"index", *SUBJECTS}
 
 
-@pytest.mark.parametrize("subject", sorted(SUBJECTS - {"data_format", "training"}))
+@pytest.mark.parametrize("subject", sorted(SUBJECTS - {"training"}))
 def test_subjects_have_the_figure_of_an_example(subject):
     figures = re.findall(r"^\.\. plot:: (.+)$", (DOC / f"user_guide/{subject}.rst").read_text(), re.MULTILINE)
     assert figures
