@@ -1,6 +1,7 @@
 """Sphinx configuration; builds offline."""
 
 import re
+from pathlib import Path
 
 from skdeep import __version__
 
@@ -10,6 +11,7 @@ copyright = f"2026, {author}"
 version = release = __version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
@@ -23,6 +25,14 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 # The templates list the members.
 numpydoc_show_class_members = False
+
+# The user guide's figures are those of the examples, which run when it is built and save a copy where they run.
+generated = Path(__file__).parent / "generated"
+generated.mkdir(exist_ok=True)
+plot_basedir = "../examples"
+plot_working_directory = str(generated)
+plot_formats = [("png", 120)]
+plot_html_show_formats = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skdeep {release}"
