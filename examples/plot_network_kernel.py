@@ -3,7 +3,8 @@
 A small convolutional network learns the handwritten digits. Its last hidden layer gives each image 84 numbers, whose
 inner product is a kernel, `network_kernel(net)`; `normalize` makes it the cosine between them. Kernel ridge regression
 with it, which has seen nothing else of the network, is nearly as good as the network itself, and makes less than half
-of the errors that it makes with the same kernel of the pixels. Drawn are the test errors of three splits, joined by lines.
+of the errors that it makes with the same kernel of the pixels. Drawn are the test errors of three splits, joined by
+lines.
 """
 
 import matplotlib.pyplot as plt
@@ -39,8 +40,8 @@ def main():
     figure, axes = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
     axes.plot(MODELS, errors.T, "o-", color="C0", alpha=0.4)
     axes.plot(MODELS, errors.mean(axis=0), "_", color="black", markersize=40, label="mean")
-    axes.set(ylabel="test error, %", ylim=(0, None))
-    axes.legend()
+    axes.set(ylabel="test error, %", xlim=(-0.4, 2.4), ylim=(0, None))
+    axes.legend(loc="upper left", markerscale=0.5)
     figure.savefig("plot_network_kernel.png", dpi=120)
     print("saved plot_network_kernel.png")
 
