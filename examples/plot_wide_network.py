@@ -56,7 +56,9 @@ def main():
         axes.loglog(WIDTHS, of_draws, ".", color=colour, alpha=0.4)
         axes.loglog(WIDTHS, of_draws.mean(axis=1), "-", color=colour, label=f"{name}, mean of {DRAWS} draws")
     widths = np.array(WIDTHS)
-    axes.loglog(widths, 2 * distances[0, 0].mean() * np.sqrt(widths[0] / widths), "k--", label="1 / sqrt(width)")
+    axes.loglog(
+        widths, 2 * distances[0, 0].mean() * np.sqrt(widths[0] / widths), "k--", label="slope of 1 / sqrt(width)"
+    )
     axes.set(xlabel="hidden units", ylabel="relative distance from the infinitely wide network")
     axes.legend()
     figure.savefig("plot_wide_network.png", dpi=120)

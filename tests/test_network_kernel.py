@@ -260,6 +260,12 @@ def test_estimators_take_kernels_of_networks(kind, net, flowers):
     np.testing.assert_allclose(phi @ phi.T, K, rtol=0, atol=1e-6 * K.max())
 
 
+def test_networks_that_give_tables(net, flowers):
+    X, _ = flowers
+    tables = pickle.loads(pickle.dumps(net)).set_output(transform="pandas")
+    np.testing.assert_array_equal(network_kernel(tables)(X), network_kernel(net)(X))
+
+
 def test_ridge_on_the_kernel_is_ridge_on_the_features(net, flowers):
     X, y = flowers
     phi = net.transform(X)

@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -75,7 +76,7 @@ class _Features:
     net: BaseEstimator
 
     def __call__(self, X):
-        return self.net.transform(X)
+        return np.asarray(self.net.transform(X))  # a table where `set_output` asks for one
 
 
 @dataclass(frozen=True)
