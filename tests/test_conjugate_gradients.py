@@ -288,6 +288,19 @@ def test_float32_elements_reach_what_float32_vectors_cannot(rng):
     assert np.abs(K.astype("float64") @ in_float32 - predictions).max() > 1e-4 * y.std()
 
 
+def test_exact_residuals_make_up_for_products_in_float32(rng):
+    X, alpha = rng.normal(size=(400, 2)), 1e-3
+    y = np.sin(X[:, 0]) + 0.3 * rng.normal(size=400)
+    single, double = (RBF().gram(X.astype(np.float32).astype(dtype)) for dtype in (np.float32, np.float64))
+    options = {"rank": 60, "max_iter": 100, "tol": 1e-6, "random_state": 0}
+    assert not solve(single, alpha, y, **options).converged
+    refined = solve(single, alpha, y, exact=double, **options)
+    assert refined.converged
+    K = double.toarray()
+    errors = K @ (refined.coefficients - exact(K, alpha, y)[0][:, 0])
+    assert np.abs(errors).max() <= refined.error_bound * y.std()
+
+
 def test_gram_operator_in_little_memory(rng):
     n = 2500
     X = rng.normal(size=(n, 2)).astype("float32")

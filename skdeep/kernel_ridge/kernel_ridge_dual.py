@@ -103,8 +103,8 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         Iterations; 1 for direct solvers.
     error_bound_ : float or None
         Under "pcg": |f(x) + b - exact| is at most this many standard deviations of the target, for the largest target
-        and over all x with k(x, x) up to the largest of the training data. Sums of float32 are taken for
-        exact. None for the others.
+        and over all x with k(x, x) up to the largest of the training data. Where X is float32 predictions are rounded
+        to it in the end, and residuals are computed in float64. None for the others.
     n_features_in_ : int
         Features seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

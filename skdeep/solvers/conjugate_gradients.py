@@ -81,7 +81,7 @@ def solve(
     exact : operator as K, default=None
         The same matrix in float64, where K rounds its products to float32. Residuals are computed by it whenever the
         iteration believes to be done, and it goes on from there: what is found, and its bound, are as
-        exact as with this operator alone, at little more than the price of K. None stands for K.
+        exact as with this operator alone. None stands for K.
     callback : callable, default=None
         Called with the number of iterations and the error bound after each; a true value ends the iteration.
 
