@@ -22,7 +22,7 @@ class RandomFourierFeatureMap(FeatureMap):
 
     A kernel k(x - y) is the mean of cos(w . (x - y)) over a law of frequencies, its Fourier transform (Bochner,
     1933); the features make that a mean over draws (Rahimi & Recht, 2007), whose error falls as 1 / sqrt(n_components).
-    A cosine and a sine share a frequency. That makes |phi(x)|^2 = k(x, x) exact, and has less variance than as many
+    A cosine and a sine share a frequency. That makes ``|phi(x)|^2 = k(x, x)`` exact, and has less variance than as many
     cosines with random phases wherever k(2 d) < 2 k(d)^2, as for the RBF kernel at every distance d (Sutherland &
     Schneider, 2015). Of an odd number, the last is a cosine with random phase.
 

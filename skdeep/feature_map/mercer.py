@@ -48,13 +48,13 @@ class MercerFeatureMap(FeatureMap):
 
     Attributes
     ----------
-    eigenvalues_ : ndarray of shape (n_components_,)
+    eigenvalues_ : ndarray of shape (`n_components_`,)
         lambda_i, largest first; those of the Gram matrix are n_samples times as large.
     n_components_ : int
         Eigenfunctions that were kept.
     X_fit_ : {ndarray, sparse matrix} of shape (n_fit, n_features)
         The samples whose k(., x_j) span the eigenfunctions: the training data, or the pivots under "rpcholesky".
-    coefficients_ : ndarray of shape (n_fit, n_components_)
+    coefficients_ : ndarray of shape (n_fit, `n_components_`)
         psi(x) = k(x, `X_fit_`) `coefficients_`.
     kernel_ : Kernel
         The kernel that was used.
@@ -184,10 +184,10 @@ class MercerFeatureMap(FeatureMap):
         return self.kernel_.gram(X, self.X_fit_) @ self.coefficients_
 
     def residual(self, X):
-        """k(x, x) - |psi(x)|^2, what the features miss of x: at least 0, at any x.
+        """``k(x, x) - |psi(x)|^2``, what the features miss of x: at least 0, at any x.
 
         It is the squared distance, in the kernel's space, of k(x, .) from the span of the kept eigenfunctions, and
-        bounds the error of the kernel: |k(x, y) - psi(x) . psi(y)|^2 is at most the product of the residuals.
+        bounds the error of the kernel: ``|k(x, y) - psi(x) . psi(y)|^2`` is at most the product of the residuals.
 
         Parameters
         ----------
