@@ -23,6 +23,7 @@ from sklearn.utils.validation import _get_feature_names as feature_names
 
 __all__ = [
     "Composition",
+    "FitTasks",
     "Interval",
     "Options",
     "StrOptions",
@@ -95,3 +96,37 @@ def outside_of_fit(estimator):
     for name in ("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"):
         vars(copied).pop(name, None)
     return copied
+
+
+class FitTasks:
+    """The steps of a fit as scikit-learn's callbacks see them.
+
+    Parameters
+    ----------
+    estimator : estimator with CallbackSupportMixin
+    name : str
+        What a step is.
+    X, y, sample_weight : arrays
+        Of the fit; the weights may be None.
+    learned : callable or None, default=None
+        What makes a fitted estimator, as callbacks ask for it.
+    n : int or None, default=None
+        Steps at most; None where that is not known.
+    """
+
+    def __init__(self, estimator, name, X, y, sample_weight, learned=None, n=None):
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self._told = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self._name, self._learned = name, learned
+        self._fit = estimator._init_callback_context(max_subtasks=n)
+        self._fit.call_on_fit_task_begin(**self._told)
+
+    def begin(self):
+        """Begin a step; the function that ends it and says whether a callback wants to stop."""
+        step = self._fit.subcontext(task_name=self._name)
+        step.call_on_fit_task_begin(**self._told)
+        return functools.partial(step.call_on_fit_task_end, **self._told, reconstruction_attributes=self._learned)
+
+    def end(self):
+        """End the fit."""
+        self._fit.call_on_fit_task_end(**self._told, reconstruction_attributes=self._learned)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from sklearn.datasets import make_friedman1
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.gaussian_process.kernels import RBF as TheirRBF
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -421,3 +422,49 @@ def test_classifiers(solver):
     np.testing.assert_allclose(ours.decision_function(X), exact.decision_function(X), atol=1e-7)
     with pytest.raises(ValueError, match="leave-one-out"):
         clone(ours).set_params(store_leave_one_out=True).fit(X, labels)
+
+
+# ---------------------------------------------------------------------------------------- callbacks
+
+
+class Recorder:
+    """Counts the iterations of fits, and asks to stop after some of them."""
+
+    def __init__(self, n_allowed=None):
+        self.n_allowed, self.begun, self.ended = n_allowed, [], []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        self.begun.append(context.task_name)
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        self.ended.append(context.task_name)
+        return self.n_allowed is not None and self.ended.count("iteration") >= self.n_allowed
+
+
+@pytest.mark.parametrize("estimator", [KernelRidgeDual, KernelRidgeDualClassifier])
+def test_callbacks_see_every_iteration(estimator):
+    X, y = make_friedman1(120, random_state=0)
+    y = y > 14 if estimator is KernelRidgeDualClassifier else y
+    recorder = Recorder()
+    model = estimator(0.01, kernel=RBF(0.5), solver="pcg", n_components=20, tol=1e-6, random_state=0)
+    model.set_callbacks(recorder).fit(X, y)
+    assert recorder.ended == ["iteration"] * model.n_iter_ + ["fit"]
+    assert sorted(recorder.begun) == sorted(recorder.ended)
+    direct = Recorder()
+    estimator(kernel=RBF(0.5), solver="cholesky").set_callbacks(direct).fit(X, y)
+    assert direct.begun == direct.ended == ["fit"]
+
+
+def test_a_callback_ends_the_iteration():
+    X, y = make_friedman1(120, random_state=0)
+    model = KernelRidgeDual(0.01, kernel=RBF(0.5), solver="pcg", n_components=20, tol=1e-6, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        model.set_callbacks(Recorder(n_allowed=2)).fit(X, y)
+    assert model.n_iter_ == 2
+    assert model.error_bound_ > 1e-6

@@ -84,8 +84,11 @@ class KernelRidgeBase(BaseEstimator):
     def _reweighted(self, y, weights):
         return weights
 
-    def _solver_options(self):
-        return {name: getattr(self, name) for name in ("tol", "max_iter", "n_components", "landmarks", "random_state")}
+    def _solver_options(self, tasks):
+        told = {"callback": lambda *progress: tasks.begin()()}  # solvers tell of an iteration when it is over
+        return told | {
+            name: getattr(self, name) for name in ("tol", "max_iter", "n_components", "landmarks", "random_state")
+        }
 
     def _problem(self, samples, y, alpha, **settings):
         """The problem for encoded targets `y` of shape (n_samples,) or (n_samples, n_targets)."""

@@ -37,6 +37,7 @@ def solve_by_pcg(problem):
             max_iter=options["max_iter"] or MAX_ITER,
             random_state=options["random_state"],
             exact=exact,
+            callback=options.get("callback"),
         )
         if part.indefinite:
             raise _indefinite(problem, f"K + alpha I with alpha={alpha:.3g}")

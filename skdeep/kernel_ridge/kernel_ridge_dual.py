@@ -7,10 +7,11 @@ from numbers import Real
 import numpy as np
 from scipy import sparse
 from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._sklearn import Interval, fitting
+from skdeep._sklearn import FitTasks, Interval, fitting
 from skdeep.kernel_ridge._base import SOLVER_CONSTRAINTS, KernelRidgeBase, warn_of
 from skdeep.kernel_ridge._large import added, from_sums
 from skdeep.kernel_ridge._problem import Problem
@@ -29,7 +30,7 @@ def _sums_samples(estimator):
     return True
 
 
-class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
+class KernelRidgeDual(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, KernelRidgeBase):
     """Kernel ridge regression: f(x) = sum_i c_i k(x_i, x) with c = (K + alpha I)^-1 y.
 
     f minimises ``sum_i w_i (y_i - f(x_i) - b)^2 + alpha |f|^2`` in the space of the kernel (Saunders, Gammerman &
@@ -187,7 +188,8 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         """
         samples = self._validated(X, y, sample_weight, multi_output=True, y_numeric=True)
         alpha = _penalties(self.alpha, samples.y)
-        problem = self._problem(samples, samples.y, alpha, options=self._solver_options())
+        tasks = FitTasks(self, "iteration", samples.X, samples.y, samples.weights)
+        problem = self._problem(samples, samples.y, alpha, options=self._solver_options(tasks))
         solution = solve(problem, self.solver)
         warn_of(solution, stacklevel=4)
         self._store(samples, problem, solution, samples.y.shape[1:])
@@ -196,6 +198,7 @@ class KernelRidgeDual(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         self._intercept_fitted, self._places = self.fit_intercept, samples.places
         # Without landmarks that were given no samples can be added.
         self._sums = None if isinstance(self.landmarks, str) else solution.sums
+        tasks.end()
         return self
 
     @available_if(_sums_samples)

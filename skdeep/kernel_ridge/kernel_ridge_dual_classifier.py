@@ -4,15 +4,16 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from skdeep._sklearn import Interval, StrOptions, fitting
+from skdeep._sklearn import FitTasks, Interval, StrOptions, fitting
 from skdeep.kernel_ridge._base import SOLVER_CONSTRAINTS, KernelRidgeBase, warn_of
 from skdeep.kernel_ridge._solvers import solve
 
 
-class KernelRidgeDualClassifier(ClassifierMixin, KernelRidgeBase):
+class KernelRidgeDualClassifier(CallbackSupportMixin, ClassifierMixin, KernelRidgeBase):
     """Kernel ridge regression of -1 and +1, for each class against the rest.
 
     All classes share one factorisation, or the products of an iterative solver. This is the least squares support
@@ -143,7 +144,8 @@ class KernelRidgeDualClassifier(ClassifierMixin, KernelRidgeBase):
         classes, codes = _one_against_rest(samples.y)
         if self.store_leave_one_out and self.alpha == 0:
             raise ValueError("store_leave_one_out=True needs alpha above 0.")
-        settings = {"leave_one_out": self.store_leave_one_out, "options": self._solver_options()}
+        tasks = FitTasks(self, "iteration", samples.X, samples.y, samples.weights)
+        settings = {"leave_one_out": self.store_leave_one_out, "options": self._solver_options(tasks)}
         problem = self._problem(samples, codes, float(self.alpha), **settings)
         solution = solve(problem, self.solver)
         warn_of(solution, stacklevel=4)
@@ -151,6 +153,7 @@ class KernelRidgeDualClassifier(ClassifierMixin, KernelRidgeBase):
         self.classes_, self.n_iter_, self.error_bound_ = classes, solution.n_iter, solution.error_bound
         if self.store_leave_one_out:
             self.leave_one_out_decision_ = self._left_out(samples, codes - solution.errors.reshape(codes.shape))
+        tasks.end()
         return self
 
     def _reweighted(self, y, weights):

@@ -17,6 +17,7 @@ from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._sklearn import (
+    FitTasks,
     Interval,
     Options,
     StrOptions,
@@ -185,7 +186,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             run.first[...], run.second[...], run.n_updates = state.first, state.second, state.n_updates
         learned = partial(self._learned, network, run, outputs, history, validation is not None)
         plan = self._plan(network, outputs, rng, 1 if incremental else self.max_iter)
-        tasks = _Tasks(self, X, y, sample_weight, learned, plan.max_iter)
+        tasks = FitTasks(self, "epoch", X, y, sample_weight, learned, plan.max_iter)
         self._train(run, data, plan, history, rng, tasks, validation, learned, incremental)
         vars(self).update(learned(copied=False))
         return self
@@ -496,23 +497,3 @@ def _present(X, y, weights):
         return X, y, weights
     kept = np.flatnonzero(weights)
     return X[kept], y[kept], weights[kept]
-
-
-class _Tasks:
-    """The epochs of a fit as scikit-learn's callbacks see them."""
-
-    def __init__(self, estimator, X, y, sample_weight, learned, n):
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        self.told = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        self.learned = learned
-        self.fit = estimator._init_callback_context(max_subtasks=n)
-        self.fit.call_on_fit_task_begin(**self.told)
-
-    def begin(self):
-        """Begin an epoch; the function that ends it and says whether a callback wants to stop."""
-        epoch = self.fit.subcontext(task_name="epoch")
-        epoch.call_on_fit_task_begin(**self.told)
-        return partial(epoch.call_on_fit_task_end, **self.told, reconstruction_attributes=self.learned)
-
-    def end(self):
-        self.fit.call_on_fit_task_end(**self.told, reconstruction_attributes=self.learned)
