@@ -11,7 +11,7 @@ from skdeep import inspection, kernels, networks
 
 SUBJECTS = {
     *("backpropagation", "initialisation", "convolution", "data_format", "training"),
-    *("kernels", "dual_ridge", "mercer", "svd"),
+    *("kernels", "dual_ridge", "mercer", "svd", "network_kernels"),
 }
 DOC = Path(__file__).parents[1] / "doc"
 BLOCK = re.compile(r"^\.\. code-block:: python\n\n((?:(?:   .*)?\n)+)", re.MULTILINE)
