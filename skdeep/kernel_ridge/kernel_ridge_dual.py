@@ -103,9 +103,9 @@ class KernelRidgeDual(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, Ke
     n_iter_ : int
         Iterations; 1 for direct solvers.
     error_bound_ : float or None
-        Under "pcg": |f(x) + b - exact| is at most this many standard deviations of the target, for the largest target
-        and over all x with k(x, x) up to the largest of the training data. Where X is float32 predictions are rounded
-        to it in the end, and residuals are computed in float64. None for the others.
+        Under "pcg": f(x) + b is at most so many standard deviations of the target away from the exact one, for the
+        largest target and over all x with k(x, x) up to the largest of the training data. Where X is float32
+        predictions are rounded to it in the end, and residuals are computed in float64. None for the others.
     n_features_in_ : int
         Features seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
