@@ -5,9 +5,10 @@ Run `python -m tests.benchmarks.bench_fashion PATH` on a quiet machine; PATH is 
 Compilation, in a fit on 256 images, is not counted; "of processors" are the seconds of all threads together.
 
 The test images are for this bench alone: settings are chosen on 50 000 of the training images and judged on the other
-10 000. Seen there so far, with one thread: "fast", for 4 epochs, 0.9034; a net beside "small", with (16, 32, 64, 64)
-filters and a global mean, on 20 000 images for 8 epochs, 0.908. The settings of "small", "augmented" and "large" are
-candidates, for which no figures of validation are there yet.
+10 000. Seen there so far: "fast", for 4 epochs, 0.9034;
+"small" 0.9299; "augmented", for 25 epochs, 0.9344, which is not enough. The settings of "augmented" and "large" are
+candidates; "large" has no figure of validation yet. On the test images, in one run each on two cores with AVX2: "fast"
+0.9100 in 16 s, "small" 0.9316 in 158 s.
 """
 
 import argparse
@@ -44,7 +45,7 @@ SETTINGS = {
         "filters": (16, 32, 80),
         "hidden_layer_sizes": (72,),
         "dropout": 0.3,
-        "max_iter": 12,
+        "max_iter": 15,
     },
     "fast": {  # LeNet-5
         "kernel_size": 5,
