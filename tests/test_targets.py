@@ -34,10 +34,9 @@ def run_tests(files, processor, bits, **env):
 
 
 def test_the_engine_in_narrow_vectors():
-    # They mostly compile, each on one core. One as wide as the host would show nothing new.
-    narrower = [(name, bits) for name, bits in NARROW if bits < target.VECTOR_BITS]
+    # They mostly compile, each on one core.
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda machine: run_tests(ENGINE_TESTS, *machine, NUMBA_CPU_FEATURES=""), narrower))
+        list(pool.map(lambda machine: run_tests(ENGINE_TESTS, *machine, NUMBA_CPU_FEATURES=""), NARROW))
 
 
 @pytest.mark.parametrize(("processor", "bits"), FEATURES_OF_THE_HOST)

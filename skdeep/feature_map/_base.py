@@ -5,8 +5,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._sklearn import float_dtypes
-from skdeep.kernels.algebra import Kernel
-from skdeep.kernels.names import from_name
 from skdeep.solvers.pivoted_cholesky import pivoted_cholesky
 
 
@@ -32,13 +30,6 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def resolved(kernel, n_features, names, **parameters):
-    """The kernel object: a copy of the one given, for features with these names or None, or that of a kernel's name."""
-    if isinstance(kernel, Kernel):
-        return kernel._with_names(names)
-    return from_name(kernel, n_features=n_features, **parameters)
 
 
 def require_finite(diagonal, kernel):

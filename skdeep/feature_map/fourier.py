@@ -9,8 +9,9 @@ from skdeep._sklearn import Interval, StrOptions, fitting
 from skdeep.engine import threads
 from skdeep.engine.fourier import PADDING, fourier_features
 from skdeep.engine.target import aligned_zeros
-from skdeep.feature_map._base import FeatureMap, resolved
+from skdeep.feature_map._base import FeatureMap
 from skdeep.kernels.algebra import Kernel
+from skdeep.kernels.names import resolved
 from skdeep.kernels.spectral import draw_frequencies, spectral_terms
 
 # Angles that are computed at a time and stay in the cache, and operations of a sine.

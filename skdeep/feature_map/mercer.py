@@ -10,9 +10,9 @@ from sklearn.utils.extmath import svd_flip
 
 from skdeep._sklearn import Interval, StrOptions, fitting
 from skdeep.engine import memory
-from skdeep.feature_map._base import FeatureMap, partial_factor, require_finite, resolved
+from skdeep.feature_map._base import FeatureMap, partial_factor, require_finite
 from skdeep.kernels.algebra import Kernel
-from skdeep.kernels.names import NAMES
+from skdeep.kernels.names import NAMES, resolved
 from skdeep.solvers.background import in_background
 
 

@@ -12,7 +12,7 @@ from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._sklearn import Interval, StrOptions, float_dtypes, sample_weights
-from skdeep.kernel_ridge._kernels import resolved
+from skdeep.kernel_ridge._kernels import given
 from skdeep.kernel_ridge._problem import Problem
 from skdeep.kernel_ridge._solvers import SOLVERS
 from skdeep.kernels.names import NAMES
@@ -93,7 +93,7 @@ class KernelRidgeBase(BaseEstimator):
     def _problem(self, samples, y, alpha, **settings):
         """The problem for encoded targets `y` of shape (n_samples,) or (n_samples, n_targets)."""
         parameters = {name: getattr(self, name) for name in ("gamma", "degree", "coef0", "kernel_params")}
-        kernel = resolved(self.kernel, samples.X.shape[1], getattr(self, "feature_names_in_", None), **parameters)
+        kernel = given(self.kernel, samples.X.shape[1], getattr(self, "feature_names_in_", None), **parameters)
         with np.errstate(over="ignore"):
             Y = y.reshape(len(y), -1).astype(samples.X.dtype, order="C")
         if not np.isfinite(Y).all():

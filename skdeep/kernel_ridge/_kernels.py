@@ -8,22 +8,20 @@ from sklearn.utils import gen_batches
 
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.leaves import Custom
-from skdeep.kernels.names import from_name
+from skdeep.kernels.names import resolved
 
 # Rows of a matrix that are compared with its columns at a time.
 BLOCK = 512
 
 
-def resolved(kernel, n_features, names, *, gamma, degree, coef0, kernel_params):
+def given(kernel, n_features, names, *, kernel_params, **parameters):
     """The kernel that the parameters of an estimator describe, its own copy, for features with these names or None."""
-    if isinstance(kernel, Kernel):
-        return kernel._with_names(names)
-    if callable(kernel):
+    if callable(kernel) and not isinstance(kernel, Kernel):
         # Which calls the function for each pair, or a kernel of scikit-learn's Gaussian processes once.
         return Custom(Pairwise(kernel, kernel_params or {}))
-    if kernel == "precomputed":
+    if isinstance(kernel, str) and kernel == "precomputed":
         return PrecomputedKernel()
-    return from_name(kernel, gamma=gamma, degree=degree, coef0=coef0, n_features=n_features)
+    return resolved(kernel, n_features, names, **parameters)
 
 
 @dataclass(frozen=True)

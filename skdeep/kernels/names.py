@@ -5,6 +5,7 @@ import math
 
 from sklearn.metrics.pairwise import additive_chi2_kernel, chi2_kernel
 
+from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.leaves import RBF, Cosine, Custom, Laplacian, Linear, Polynomial, Sigmoid
 
 NAMES = ("linear", "poly", "polynomial", "rbf", "laplacian", "sigmoid", "cosine", "chi2", "additive_chi2")
@@ -57,3 +58,10 @@ def from_name(name, *, gamma=None, degree=3, coef0=1, n_features=None):
     if name == "laplacian":
         return Laplacian(length_scale=1.0 / gamma)
     return Sigmoid(gamma, coef0) if name == "sigmoid" else Polynomial(degree, coef0, gamma)
+
+
+def resolved(kernel, n_features, names, **parameters):
+    """The kernel object: a copy of the one given, for features with these names or None, or that of a kernel's name."""
+    if isinstance(kernel, Kernel):
+        return kernel._with_names(names)
+    return from_name(kernel, n_features=n_features, **parameters)

@@ -106,6 +106,8 @@ class TileProgram:
 
 
 class Node(NamedTuple):
+    """An operation of the engine with its operands; equal ones are the same node of a graph."""
+
     operation: int
     operands: tuple  # places of nodes
     data: tuple = ()  # what belongs to the operation itself
