@@ -11,11 +11,12 @@ from skdeep.engine.fourier import PADDING, fourier_features
 from skdeep.engine.target import aligned_zeros
 from skdeep.feature_map._base import FeatureMap
 from skdeep.kernels.algebra import Kernel
+from skdeep.kernels.leaves import Linear
 from skdeep.kernels.names import resolved
 from skdeep.kernels.spectral import draw_frequencies, spectral_terms
 
 # Angles that are computed at a time and stay in the cache, and operations of a sine.
-CACHED, OPERATIONS = 2**17, 30
+CACHED, OPERATIONS = 2**19, 30
 
 
 class RandomFourierFeatureMap(FeatureMap):
@@ -159,7 +160,9 @@ class RandomFourierFeatureMap(FeatureMap):
         for rows in gen_batches(X.shape[0], height):
             block, features = X[rows], phi[rows].reshape(-1)
             n_samples = block.shape[0]
-            angles[: n_samples * n_frequencies].reshape(n_samples, n_frequencies)[:] = block @ self.random_weights_
+            # Not by BLAS, for whose threads, which do not rest at once, the engine's would wait.
+            products = Linear().gram(block, self.random_weights_.T).toarray()
+            angles[: n_samples * n_frequencies] = products.reshape(-1)
             n_workers = threads.n_workers(OPERATIONS * features.size)
             fourier_features(angles, offset, amplitudes, n_samples, n_frequencies, n_paired, features, n_workers)
         return phi

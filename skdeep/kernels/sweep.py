@@ -21,8 +21,9 @@ DIRECT_FEATURES = 64
 SYMMETRIC_WORK = 120 * VECTOR_BITS // 512
 # Bytes of Y that stay in the cache while the rows of a block pass, and of the matrices that the engine is given.
 CACHED_Y, GIVEN_BYTES = 2**18, 2**24
-# Columns of a product that one sweep makes.
-OUTPUTS = 32
+# Columns up to which a product is summed tile by tile; beyond, bytes of values that BLAS multiplies at a time, as few
+# times as may be, since its threads do not rest at once; and columns whose terms are added in their own dtype.
+OUTPUTS, PRODUCT_BYTES, COLUMNS = 32, 2**25, 4096
 
 
 class Sweep:
@@ -63,7 +64,7 @@ class Sweep:
 
     def _fill(self, K, x, selection, symmetric):
         for top, stop in self._spans(len(K)):
-            given = self._joined([s.given.rows(selection(top, stop)) for s in self._sources if s.is_given])
+            given = self._given(selection(top, stop))
             self._launch(x, given, (top, stop), symmetric, K=K[top:stop].reshape(-1))
 
     def diagonal(self):
@@ -96,27 +97,49 @@ class Sweep:
         return total
 
     def multiply(self, V):
-        """The matrix of the values times V, which has the sweep's dtype, ndarray of shape (n_samples_X, n), float64."""
+        """The matrix of the values times V, which has the sweep's dtype, ndarray of shape (n_samples_X, n).
+
+        Float64 wherever a sum is so long that its terms' dtype would tell.
+        """
+        return self._multiply_tiles(V) if 0 < V.shape[1] <= OUTPUTS else self._multiply_blocks(V)
+
+    def _multiply_tiles(self, V):
+        """By tiles that are never written, for few columns."""
         n_rows, n_outputs = self.shape[0], V.shape[1]
         product = np.zeros((n_rows, n_outputs))
-        for left in range(0, n_outputs, OUTPUTS):
-            part = np.zeros((n_rows, min(OUTPUTS, n_outputs - left)))
-            panels = np.zeros((self._y.n_panels * PANEL, part.shape[1]), self.dtype)
-            panels[: len(V)] = V[:, left : left + OUTPUTS]
-            panels = panels.reshape(-1, PANEL, part.shape[1]).transpose(0, 2, 1).reshape(-1)
-            for top, stop in self._spans(n_rows):
-                given = self._joined([s.given.rows(slice(top, stop)) for s in self._sources if s.is_given])
-                self._launch(self._x, given, (top, stop), V=(panels, part.shape[1], part[top:stop].reshape(-1)))
-            product[:, left : left + OUTPUTS] = part
+        panels = np.zeros((self._y.n_panels * PANEL, n_outputs), self.dtype)
+        panels[: len(V)] = V
+        panels = panels.reshape(-1, PANEL, n_outputs).transpose(0, 2, 1).reshape(-1)
+        for top, stop in self._spans(n_rows):
+            given = self._given(slice(top, stop))
+            self._launch(self._x, given, (top, stop), V=(panels, n_outputs, product[top:stop].reshape(-1)))
         return product
 
-    def _spans(self, n_rows):
-        """Spans of rows whose given matrices fit their memory."""
-        size = max(n_rows, 1)
+    def _multiply_blocks(self, V):
+        """By blocks of rows and BLAS, whose product with many columns costs more than the values themselves."""
+        n_rows, n_columns = self.shape
+        product = np.zeros((n_rows, V.shape[1]), self.dtype if n_columns <= COLUMNS else np.float64)
+        for top, stop in self._spans(n_rows, PRODUCT_BYTES):
+            given = self._given(slice(top, stop))
+            K = np.empty((stop - top, n_columns), self.dtype)
+            self._launch(self._x, given, (top, stop), K=K.reshape(-1))
+            for left in range(0, n_columns, COLUMNS):
+                product[top:stop] += K[:, left : left + COLUMNS] @ V[left : left + COLUMNS]
+        return product
+
+    def _spans(self, n_rows, n_bytes=None):
+        """Spans of rows whose given matrices fit their memory, and whose values take at most n_bytes."""
+        limits, row_bytes = [n_rows], max(self.shape[1] * self.dtype.itemsize, 1)
         if self._n_given:
-            row_bytes = max(self.shape[1] * self.dtype.itemsize * self._n_given, 1)
-            size = max(GIVEN_BYTES // row_bytes // BLOCK, 1) * BLOCK
+            limits.append(GIVEN_BYTES // (row_bytes * self._n_given) // BLOCK * BLOCK)
+        if n_bytes is not None:
+            limits.append(n_bytes // row_bytes // BLOCK * BLOCK)
+        size = max(min(limits), min(BLOCK, n_rows), 1)
         return [(top, min(top + size, n_rows)) for top in range(0, n_rows, size)]
+
+    def _given(self, selection):
+        """The matrices that the engine is given, for some rows."""
+        return self._joined([source.given.rows(selection) for source in self._sources if source.is_given])
 
     def _joined(self, arrays):
         """The numbers of matrices behind each other; without a copy where there is but one."""
