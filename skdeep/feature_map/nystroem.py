@@ -11,18 +11,21 @@ from sklearn.metrics.pairwise import KERNEL_PARAMS, PAIRWISE_KERNEL_FUNCTIONS, p
 from sklearn.utils import check_array, check_random_state
 
 from skdeep._sklearn import Interval, StrOptions, fitting
+from skdeep.engine import blas
 from skdeep.feature_map._base import FeatureMap, partial_factor, require_finite
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.gram import Gram
 from skdeep.kernels.names import from_name
+from skdeep.solvers.landmarks import LandmarkFactor
 
 
 class NystroemFeatureMap(FeatureMap):
-    """phi(x) = k(x, Z) k(Z, Z)^(-1/2) for landmarks Z, so that inner products approximate the kernel.
+    """phi(x) = L^-1 k(Z, x) for landmarks Z with k(Z, Z) = L L^T, so that inner products approximate the kernel.
 
     The approximation k(x, Z) k(Z, Z)^-1 k(Z, y) is exact at the landmarks (Williams & Seeger, 2001). Parameters,
-    attributes and, with the same `random_state`, landmarks and results are those of scikit-learn's `Nystroem`, with
-    `landmarks` and kernel objects beyond it.
+    attributes and, with the same `random_state`, landmarks are those of scikit-learn's `Nystroem`, with `landmarks` and
+    kernel objects beyond it. Its features are these turned by a rotation, k(x, Z) k(Z, Z)^(-1/2): all inner products are
+    the same. A triangular factor takes half the work, and the first features are those of the first landmarks alone.
 
     Parameters
     ----------
@@ -54,11 +57,13 @@ class NystroemFeatureMap(FeatureMap):
     Attributes
     ----------
     components_ : {ndarray, sparse matrix} of shape (n_landmarks, n_features)
-        The landmarks; their rows of the Gram matrix where that is precomputed.
+        The landmarks, each the one that those before explain least; their rows of the Gram matrix where that is
+        precomputed.
     component_indices_ : ndarray of shape (n_landmarks,) or None
         Their places in the training data; None where they are not from there.
     normalization_ : ndarray of shape (n_landmarks, n_landmarks)
-        k(Z, Z)^(-1/2).
+        L^-1, with rows of zeros for landmarks that the others make redundant up to rounding. Where k(Z, Z) is not
+        positive semidefinite, Q sign(l) |l|^(-1/2) Q^T of its eigenvalues l and eigenvectors Q.
     n_features_in_ : int
         Features seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -138,10 +143,14 @@ class NystroemFeatureMap(FeatureMap):
         X = self._training_data(X)
         kernel, rng = self._resolved_kernel(X), check_random_state(self.random_state)
         components, indices = self._chosen(X, kernel, rng)
-        K = components[:, indices] if kernel is None else kernel.gram(components)
+        K = _dense(components[:, indices] if kernel is None else kernel.gram(components))
         require_finite(K.diagonal(), self.kernel)
-        self.normalization_ = _inverse_root(_dense(K)).astype(X.dtype)
-        self.kernel_, self.components_, self.component_indices_ = kernel, components, indices
+        factor = LandmarkFactor(K)
+        order, self._triangular = factor.order, not factor.indefinite
+        N = factor.inverse() if self._triangular else _inverse_root(K[np.ix_(order, order)])
+        self.normalization_, self.kernel_ = N.astype(X.dtype), kernel
+        self.components_ = components[order]
+        self.component_indices_ = None if indices is None else indices[order]
         self._n_features_out = components.shape[0]
         return self
 
@@ -209,7 +218,7 @@ class NystroemFeatureMap(FeatureMap):
         return landmarks
 
     def transform(self, X):
-        """k(x, Z) k(Z, Z)^(-1/2).
+        """L^-1 k(Z, x), the features.
 
         Parameters
         ----------
@@ -223,8 +232,12 @@ class NystroemFeatureMap(FeatureMap):
         """
         X = self._new_data(X, self.normalization_.dtype)
         precomputed = self.kernel_ is None
-        K = X[:, self.component_indices_] if precomputed else self.kernel_.gram(X, self.components_)
-        return K @ self.normalization_.T
+        K = _dense(X[:, self.component_indices_] if precomputed else self.kernel_.gram(X, self.components_))
+        if not self._triangular:
+            return K @ self.normalization_.T
+        phi = np.ascontiguousarray(K)
+        blas.multiply_rows(self.normalization_, phi)
+        return phi
 
 
 @dataclass(frozen=True)

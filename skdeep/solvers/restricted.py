@@ -1,14 +1,12 @@
 """Kernel ridge restricted to landmarks (Nystroem): sums over blocks of samples, and one small system in the end."""
 
 from dataclasses import dataclass
-from math import sqrt
-
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 from scipy.linalg.blas import dsyrk
-from scipy.linalg.lapack import dpstrf
 
 from skdeep.engine import blas
+from skdeep.solvers.landmarks import LandmarkFactor
 
 # Bytes of features, in float64, that are in memory at a time.
 BLOCK = 2**25
@@ -41,8 +39,7 @@ class RestrictedSums:
     Parameters
     ----------
     K : ndarray of shape (n_landmarks, n_landmarks), float32 or float64
-        k(z_i, z_j). Landmarks that the others make redundant up to rounding are left out, by Cholesky
-        factorisation with the largest pivot first.
+        k(z_i, z_j). Landmarks that the others make redundant up to rounding are left out.
 
     Attributes
     ----------
@@ -63,20 +60,11 @@ class RestrictedSums:
     """
 
     def __init__(self, K):
-        self.n_landmarks, eps = len(K), float(np.finfo(K.dtype).eps)
-        K = K.astype(np.float64)
-        largest = np.abs(K.diagonal()).max()
-        # What the others explain up to an eigenvalue of rounding errors is redundant.
-        L, pivots, rank, _ = dpstrf(K, tol=eps * sqrt(len(K)) * largest, lower=1)
-        pivots -= 1
-        self.kept = pivots[:rank]
-        self._L = np.ascontiguousarray(np.tril(L[:rank, :rank]))
-        rest, others = L[rank:, :rank], pivots[rank:]
-        residual = K[np.ix_(others, others)] - rest @ rest.T
-        self.indefinite = bool(K.diagonal().min() < 0 or np.abs(residual).max(initial=0) > sqrt(eps) * largest)
+        self.n_landmarks, factor = len(K), LandmarkFactor(K)
+        self.kept, self.indefinite, self._L = factor.kept, factor.indefinite, factor.L
         self.n_samples, self._one_target, self._products = 0, None, None
         # Of the features with each other; of (1, features) with (1, targets).
-        self._squares = np.zeros((rank, rank), order="F")
+        self._squares = np.zeros(self._L.shape, order="F")
 
     @property
     def n_targets(self):

@@ -1,0 +1,50 @@
+"""Features of landmarks (Nystroem): phi(x) = L^-1 k(Z, x), whose inner products are k(x, Z) k(Z, Z)^-1 k(Z, y)."""
+
+from math import sqrt
+
+import numpy as np
+from scipy.linalg.lapack import dpstrf, dtrtri
+
+
+class LandmarkFactor:
+    """k(Z, Z) = L L^T for landmarks Z, by Cholesky factorisation with the largest pivot first.
+
+    Landmarks that the others make redundant, up to rounding, are left out.
+
+    Parameters
+    ----------
+    K : ndarray of shape (n_landmarks, n_landmarks), float32 or float64
+        k(z_i, z_j).
+
+    Attributes
+    ----------
+    order : ndarray of shape (n_landmarks,), int
+        The landmarks in the order of their pivots, those that are left out behind.
+    L : ndarray of shape (rank, rank), float64
+        The factor for the first of them.
+    indefinite : bool
+        Whether K proved not positive semidefinite; the factor is then worth nothing.
+    """
+
+    def __init__(self, K):
+        eps, K = float(np.finfo(K.dtype).eps), K.astype(np.float64)
+        largest = np.abs(K.diagonal()).max()
+        # What the others explain up to an eigenvalue of rounding errors is redundant.
+        L, pivots, rank, _ = dpstrf(K, tol=eps * sqrt(len(K)) * largest, lower=1)
+        self.order = pivots - 1
+        self.L = np.ascontiguousarray(np.tril(L[:rank, :rank]))
+        rest, others = L[rank:, :rank], self.order[rank:]
+        residual = K[np.ix_(others, others)] - rest @ rest.T
+        self.indefinite = bool(K.diagonal().min() < 0 or np.abs(residual).max(initial=0) > sqrt(eps) * largest)
+
+    @property
+    def kept(self):
+        """The landmarks that take part, in the order of their pivots."""
+        return self.order[: len(self.L)]
+
+    def inverse(self):
+        """L^-1, with rows and columns of zeros for what is left out, ndarray of shape (n_landmarks, n_landmarks)."""
+        n, rank = len(self.order), len(self.L)
+        inverse = np.zeros((n, n))
+        inverse[:rank, :rank] = dtrtri(self.L, lower=1)[0]
+        return inverse
