@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numba.core import event
 
 from skdeep.engine import memory, threads
+from skdeep.engine.tile_program import BLOCK, PANEL
 from skdeep.kernels import (
     RBF,
     ArcCosine,
@@ -28,7 +29,7 @@ from skdeep.kernels import (
     sweep,
 )
 from skdeep.kernels.gram import Gram
-from skdeep.kernels.sweep import DIRECT_FEATURES, OUTPUTS
+from skdeep.kernels.sweep import COPIES, DIRECT_FEATURES, OUTPUTS
 from tests import _reference_kernels as reference
 from tests._reference_kernels import samples
 
@@ -144,15 +145,16 @@ def test_threads_do_not_change_a_bit(n_features, dtype, monkeypatch):
     try:
         for n_threads in sorted({1, min(2, numba.config.NUMBA_NUM_THREADS), numba.config.NUMBA_NUM_THREADS}):
             numba.set_num_threads(n_threads)
-            results.append((Gram(COMPOSED, X).toarray(), Gram(COMPOSED, X, X[:77]).toarray()))
+            results.append((Gram(COMPOSED, X).toarray(), Gram(COMPOSED, X, X[:77]).toarray(), Gram(COMPOSED, X) @ V))
     finally:
         numba.set_num_threads(before)
     monkeypatch.setattr(threads, "n_workers", lambda work: 1)
-    results.append((Gram(COMPOSED, X).toarray(), Gram(COMPOSED, X, X[:77]).toarray()))
-    for square, cross in results[1:]:
-        np.testing.assert_array_equal(square, results[0][0])
-        np.testing.assert_array_equal(cross, results[0][1])
-    np.testing.assert_allclose(Gram(COMPOSED, X) @ V, results[0][0] @ V, rtol=1e-4, atol=1e-3)
+    results.append((Gram(COMPOSED, X).toarray(), Gram(COMPOSED, X, X[:77]).toarray(), Gram(COMPOSED, X) @ V))
+    for other in results[1:]:
+        for first, again in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(again, first)
+    square, _, product = results[0]
+    np.testing.assert_allclose(product, square @ V, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("n_features", [3, DIRECT_FEATURES + 1])
@@ -195,6 +197,17 @@ def test_products_of_any_number_of_columns(n_outputs, dtype):
     V = samples(97, n_outputs, dtype, seed=2)
     K = Gram(COMPOSED, X, Y).toarray()
     np.testing.assert_allclose(Gram(COMPOSED, X, Y) @ V, K.astype(float) @ V, atol=97 * tolerance(dtype, 1))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 5, PANEL, BLOCK - 1, BLOCK, BLOCK + 1, 20 * BLOCK + 7])
+@pytest.mark.parametrize("n_copies", [2, 3, COPIES])
+def test_a_product_by_half_the_tiles(n_copies, n, dtype, monkeypatch):
+    X, V = samples(n, 7, dtype), samples(n, 2, dtype, seed=2)
+    monkeypatch.setattr(sweep, "COPIES", n_copies)
+    assert Gram(COMPOSED, X)._sweep.symmetric
+    K = Gram(COMPOSED, X).toarray().astype(float)
+    np.testing.assert_allclose(Gram(COMPOSED, X) @ V, K @ V, atol=n * tolerance(dtype, 1))
 
 
 def test_a_product_stores_no_matrix():

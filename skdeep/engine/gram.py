@@ -90,7 +90,7 @@ def _add_products(tile, at, n_rows, V, v_at, n_outputs, sums):
 
 
 @part
-def _flush_products(scratch, sums, n_rows, n_outputs, product, to):
+def _flush_products(scratch, sums, n_rows, n_outputs, product, to, width):
     """Add the sums over the lanes to the rows of a product, in double precision."""
     lanes = lanes_of(scratch)
     for c in range(n_outputs):
@@ -98,7 +98,22 @@ def _flush_products(scratch, sums, n_rows, n_outputs, product, to):
             at, total = sums + (c * TILE_ROWS + row) * lanes, 0.0
             for lane in range(lanes):
                 total += float(scratch[at + lane])
-            product[to + row * n_outputs + c] += total
+            product[to + c * width + row] += total
+
+
+@part
+def _add_mirrored_products(tile, at, top, n_rows, V, n_outputs, spare, product, to, width, n_valid):
+    """Add the products of a tile's columns with the rows of V from `top` on to the rows of a product."""
+    lanes = lanes_of(tile)
+    for c in range(n_outputs):
+        for column in range(0, PANEL, lanes):
+            total = splat(tile.dtype.type(0))
+            for row in range(n_rows):
+                factor = V[((top + row) // PANEL * n_outputs + c) * PANEL + (top + row) % PANEL]
+                total = fma(load(tile, at + row * PANEL + column), splat(factor), total)
+            store(total, tile, spare + column)
+        for column in range(n_valid):
+            product[to + c * width + column] += float(tile[spare + column])
 
 
 @compiled(parallel=True)
@@ -122,28 +137,35 @@ def sweep(
     V: reals,
     n_outputs: integer,
     product: doubles_out,
+    n_copies: integer,
     n_workers: integer,
 ):
     """Run a program over the blocks first..stop of BLOCK rows.
 
     Its values are written to K, its sums to `sums`, one set for each block, and its products with V are added to
-    `product`; an empty K is not written. K, `given` and `product` begin at the row `origin`. V is in panels,
-    `[panel, output, column]`, zeros behind its last row.
+    `product`, `[copy, output, row]`; an empty K is not written. K and `given` begin at the row `origin`. V is in
+    panels, `[panel, output, column]`, zeros behind its last row.
 
     When `symmetric`, a block is computed from its diagonal square on: K is mirrored behind it, so that every element
-    is written once, and sums weigh the pairs in both orders. `chunk` panels of Y stay in the cache while the block's
-    rows pass.
+    is written once, sums weigh the pairs in both orders, and products are added to the rows of both. Then there are
+    several copies of the product, each of which sees its blocks in one order, whatever the number of workers; all
+    together are the product. `chunk` panels of Y stay in the cache while the block's rows pass.
     """
     n_panels = (n_columns + PANEL - 1) // PANEL
     n_sums = sums.size // max((n_rows + BLOCK - 1) // BLOCK, 1)
+    width = product.size // max(n_copies * n_outputs, 1)
     for worker in prange(n_workers):
         base = worker * (scratch.size // n_workers)
         lanes = lanes_of(K)
         n_lanes = TILE_ROWS * n_outputs * lanes
         lane_sums = (worker + 1) * (scratch.size // n_workers) - n_lanes
-        for block in range(first + worker, stop, n_workers):
+        for block in range(first, stop):
+            copy = block % n_copies
+            if (copy if n_copies > 1 else block) % n_workers != worker:
+                continue
             top = block * BLOCK
             bottom = min(top + BLOCK, n_rows)
+            copy_at = copy * n_outputs * width
             for left in range(top // PANEL if symmetric else 0, n_panels, chunk):
                 right = min(left + chunk, n_panels)
                 for row in range(top, bottom, TILE_ROWS):
@@ -164,7 +186,12 @@ def sweep(
                         if K.size:
                             _write(scratch, at, n_tile, K, to, n_columns, n_valid)
                         _add_products(scratch, at, n_tile, V, panel * n_outputs * PANEL, n_outputs, lane_sums)
-                    _flush_products(scratch, lane_sums, n_tile, n_outputs, product, (row - origin) * n_outputs)
+                        if mirrored:
+                            _add_mirrored_products(
+                                scratch, at, row, n_tile, V, n_outputs, base, product, copy_at + panel * PANEL, width,
+                                n_valid,
+                            )  # fmt: skip
+                    _flush_products(scratch, lane_sums, n_tile, n_outputs, product, copy_at + row, width)
                 if symmetric and K.size:
                     _mirror(K, n_columns, top, max(left * PANEL, top + BLOCK), min(right * PANEL, n_columns))
 

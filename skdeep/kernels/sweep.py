@@ -24,6 +24,8 @@ CACHED_Y, GIVEN_BYTES = 2**18, 2**24
 # Columns up to which a product is summed tile by tile; beyond, bytes of values that BLAS multiplies at a time, as few
 # times as may be, since its threads do not rest at once; and columns whose terms are added in their own dtype.
 OUTPUTS, PRODUCT_BYTES, COLUMNS = 32, 2**25, 4096
+# Copies of a product by half the tiles, at most, and bytes of all of them: as many workers can add to it.
+COPIES, COPIES_BYTES = 16, 2**27
 
 
 class Sweep:
@@ -104,16 +106,16 @@ class Sweep:
         return self._multiply_tiles(V) if 0 < V.shape[1] <= OUTPUTS else self._multiply_blocks(V)
 
     def _multiply_tiles(self, V):
-        """By tiles that are never written, for few columns."""
+        """By tiles that are never written, for few columns; by half of them where that is cheaper."""
         n_rows, n_outputs = self.shape[0], V.shape[1]
-        product = np.zeros((n_rows, n_outputs))
+        n_copies = min(COPIES, COPIES_BYTES // (8 * max(n_rows, 1) * n_outputs)) if self.symmetric else 1
+        product = np.zeros((max(n_copies, 1), n_outputs, n_rows))
         panels = np.zeros((self._y.n_panels * PANEL, n_outputs), self.dtype)
         panels[: len(V)] = V
         panels = panels.reshape(-1, PANEL, n_outputs).transpose(0, 2, 1).reshape(-1)
-        for top, stop in self._spans(n_rows):
-            given = self._given(slice(top, stop))
-            self._launch(self._x, given, (top, stop), V=(panels, n_outputs, product[top:stop].reshape(-1)))
-        return product
+        for span in self._spans(n_rows):
+            self._launch(self._x, self._given(slice(*span)), span, n_copies > 1, V=(panels, product))
+        return np.ascontiguousarray(product.sum(axis=0).T)
 
     def _multiply_blocks(self, V):
         """By blocks of rows and BLAS, whose product with many columns costs more than the values themselves."""
@@ -150,7 +152,8 @@ class Sweep:
         """Run the program over a span of rows, for their values, their sums or their products."""
         (top, stop), n_columns = span, self.shape[1]
         nothing, no_sums = np.empty(0, self.dtype), np.empty(0)
-        V, n_outputs, product = (nothing, 0, no_sums) if V is None else V
+        V, product = (nothing, np.empty((1, 0, 0))) if V is None else V
+        n_copies, n_outputs, _ = product.shape
         work = self._work + 2 * n_outputs
         workers = threads.n_workers((stop - top) * n_columns * work)
         registers = self.program.n_registers * TILE + TILE_ROWS * n_outputs * lanes(self.dtype)
@@ -161,13 +164,13 @@ class Sweep:
             *(x.flat, self._y.flat, given, stop, n_columns, int(symmetric)),
             *(max(1, CACHED_Y // panel_bytes), top),
         )
-        results = nothing if K is None else K, no_sums if sums is None else sums, V, n_outputs, product
+        results = nothing if K is None else K, no_sums if sums is None else sums, V, n_outputs, product.reshape(-1)
         n_blocks = ceil((stop - top) / BLOCK)
         # Each worker takes as many blocks as the others; the first launch supposes 10^10 operations a second.
         first_launch = max(1, int(1e10 * threads.LONGEST_LAUNCH / (BLOCK * max(n_columns, 1) * work)))
         for first, last in threads.launches(ceil(n_blocks / workers), first_launch):
             blocks = top // BLOCK + first * workers, top // BLOCK + min(last * workers, n_blocks)
-            engine.sweep(*arguments, *blocks, scratch, *results, workers)
+            engine.sweep(*arguments, *blocks, scratch, *results, n_copies, workers)
 
     def _table(self, x, given_size):
         table, given_at = [], 0
