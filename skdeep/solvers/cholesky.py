@@ -1,7 +1,6 @@
 """The direct solver: one factorisation for any number of right-hand sides."""
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, onenormest
 
 from skdeep.engine import blas
 from skdeep.solvers.background import in_background
@@ -107,7 +106,7 @@ def _factor_if_regular(K):
         return False
     units = np.sqrt(K.diagonal())
     norm = _norm_1(K, units)
-    return factor(K) and norm * _norm_1_of_inverse(K, units) < 1 / np.finfo(K.dtype).eps
+    return factor(K) and norm * _norm_of_inverse(K, units) < 1 / np.finfo(K.dtype).eps
 
 
 def _norm_1(K, units):
@@ -116,12 +115,14 @@ def _norm_1(K, units):
     return max((inverse[rows] * (np.abs(K[rows]) @ inverse)).max() for rows in _blocks(len(K), BLOCK))
 
 
-def _norm_1_of_inverse(L, units):
-    """An estimate of the norm |D (L L^T)^-1 D|_1, D = diag(units), never above it (Hager, 1984; Higham, 1988)."""
+def _norm_of_inverse(L, units):
+    """An estimate of the norm |D (L L^T)^-1 D|, D = diag(units), never above it: two steps of the power method.
 
-    def inverse(vector):
-        rows = (units * np.ravel(vector)).astype(L.dtype).reshape(1, -1)
+    Where a small eigenvalue makes the norm large, the first step leads from a random vector to its own.
+    """
+    vector = np.random.RandomState(0).standard_normal(len(L))
+    for _ in range(2):
+        rows = (units * vector / np.linalg.norm(vector)).astype(L.dtype).reshape(1, -1)
         solve_rows(L, rows)
-        return units * rows[0]
-
-    return onenormest(LinearOperator(L.shape, matvec=inverse, rmatvec=inverse, dtype=L.dtype), t=1)
+        vector = units * rows[0]
+    return np.linalg.norm(vector)

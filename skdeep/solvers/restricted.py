@@ -1,6 +1,7 @@
 """Kernel ridge restricted to landmarks (Nystroem): sums over blocks of samples, and one small system in the end."""
 
 from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 from scipy.linalg.blas import dsyrk
