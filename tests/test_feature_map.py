@@ -26,8 +26,10 @@ from skdeep import (
     PolynomialFeatureMap,
     RandomFourierFeatureMap,
 )
-from skdeep.engine import memory
-from skdeep.engine.fourier import PADDING, fourier_features
+from skdeep.engine import memory, threads
+from skdeep.engine.fourier import TILES
+from skdeep.engine.tiles import ROWS
+from skdeep.feature_map.fourier import _features
 from skdeep.kernels import RBF, Constant, Laplacian, Linear, Matern, Periodic, Polynomial, RationalQuadratic
 from skdeep.kernels.gram import Gram
 from tests._drop_in import counts_of
@@ -681,20 +683,19 @@ def test_components_are_shared_out_by_weight(data):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_samples", [1, ROWS - 1, ROWS, ROWS + 1, 2 * TILES * ROWS + 5])
 @pytest.mark.parametrize(("n_frequencies", "n_paired"), [(1, 0), (1, 1), (7, 5), (16, 16), (33, 17), (40, 0)])
+@pytest.mark.parametrize("as_given", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
 @pytest.mark.parametrize("n_workers", [1, 2])
-def test_cosines_and_sines(n_workers, n_frequencies, n_paired, dtype, rng):
-    n_samples, guard = 5, 8
-    padded = lambda n: np.concatenate([rng.normal(size=n), np.full(PADDING, np.nan)]).astype(dtype)
-    angles, offset, amplitudes = padded(n_samples * n_frequencies), padded(n_frequencies), padded(n_frequencies)
-    out = np.full(n_samples * (n_frequencies + n_paired) + guard, 7.0, dtype)
-    fourier_features(angles, offset, amplitudes, n_samples, n_frequencies, n_paired, out, n_workers)
-    angles = angles[:-PADDING].reshape(n_samples, n_frequencies) + offset[:-PADDING]
-    expected = amplitudes[:-PADDING] * np.cos(angles), (amplitudes[:-PADDING] * np.sin(angles))[:, :n_paired]
-    np.testing.assert_allclose(
-        out[:-guard].reshape(n_samples, -1), np.hstack(expected), rtol=0, atol=20 * np.finfo(dtype).eps
-    )
-    np.testing.assert_array_equal(out[-guard:], 7.0)  # nothing is written behind the end
+def test_cosines_and_sines(n_workers, as_given, n_frequencies, n_paired, n_samples, dtype, rng, monkeypatch):
+    monkeypatch.setattr(threads, "n_workers", lambda work: n_workers)
+    X, W = rng.normal(size=(n_samples, 3)).astype(dtype), rng.normal(size=(3, n_frequencies)).astype(dtype)
+    offset, amplitudes = rng.normal(size=(2, n_frequencies)).astype(dtype)
+    features = _features(as_given(X), W, offset, amplitudes, n_paired)
+    angles = X.astype(float) @ W + offset
+    expected = np.hstack([amplitudes * np.cos(angles), (amplitudes * np.sin(angles))[:, :n_paired]])
+    assert features.dtype == dtype
+    np.testing.assert_allclose(features, expected, rtol=0, atol=50 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("n_components", [1, 2, 3])

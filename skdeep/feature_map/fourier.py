@@ -1,22 +1,24 @@
 """Random Fourier features of stationary kernels."""
 
+from math import ceil
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_random_state, gen_batches
+from scipy import sparse
+from sklearn.utils import check_random_state
 
 from skdeep._sklearn import Interval, StrOptions, fitting
 from skdeep.engine import threads
-from skdeep.engine.fourier import PADDING, fourier_features
-from skdeep.engine.target import aligned_zeros
+from skdeep.engine.fourier import TILES, fourier_features
+from skdeep.engine.target import aligned_zeros, lanes
+from skdeep.engine.tiles import ROWS, VECS
 from skdeep.feature_map._base import FeatureMap
 from skdeep.kernels.algebra import Kernel
-from skdeep.kernels.leaves import Linear
 from skdeep.kernels.names import resolved
 from skdeep.kernels.spectral import draw_frequencies, spectral_terms
 
-# Angles that are computed at a time and stay in the cache, and operations of a sine.
-CACHED, OPERATIONS = 2**19, 30
+# Operations of a cosine and a sine.
+OPERATIONS = 30
 
 
 class RandomFourierFeatureMap(FeatureMap):
@@ -152,25 +154,35 @@ class RandomFourierFeatureMap(FeatureMap):
             Of the dtype of the training data.
         """
         X = self._new_data(X, self.random_weights_.dtype)
-        n_frequencies, n_paired = len(self.random_offset_), self._n_features_out - len(self.random_offset_)
-        offset, amplitudes = _padded(self.random_offset_), _padded(self.amplitudes_)
-        height = max(1, CACHED // n_frequencies)
-        angles = aligned_zeros(min(height, X.shape[0]) * n_frequencies + PADDING, X.dtype)
-        phi = np.empty((X.shape[0], self._n_features_out), X.dtype)
-        for rows in gen_batches(X.shape[0], height):
-            block, features = X[rows], phi[rows].reshape(-1)
-            n_samples = block.shape[0]
-            # Not by BLAS, for whose threads, which do not rest at once, the engine's would wait.
-            products = Linear().gram(block, self.random_weights_.T).toarray()
-            angles[: n_samples * n_frequencies] = products.reshape(-1)
-            n_workers = threads.n_workers(OPERATIONS * features.size)
-            fourier_features(angles, offset, amplitudes, n_samples, n_frequencies, n_paired, features, n_workers)
-        return phi
+        n_paired = self._n_features_out - len(self.random_offset_)
+        return _features(X, self.random_weights_, self.random_offset_, self.amplitudes_, n_paired)
 
 
-def _padded(vector):
-    padded = aligned_zeros(len(vector) + PADDING, vector.dtype)
-    padded[: len(vector)] = vector
+def _features(X, W, offset, amplitudes, n_paired):
+    """The cosines of X W + offset, then the sines of the first n_paired columns, each column times its amplitude."""
+    (n_samples, n_features), n_frequencies, width = X.shape, W.shape[1], VECS * lanes(W.dtype)
+    n_columns = ceil(n_frequencies / width) * width
+    if sparse.issparse(X):  # the engine sees no features, but their products
+        x, weights, work = _padded(X @ W, max(n_samples, ROWS) * n_frequencies + width), np.empty(0, W.dtype), 0
+    else:
+        x = X.reshape(-1) if n_samples >= ROWS else _padded(X, ROWS * n_features)
+        columns = np.pad(W, ((0, 0), (0, n_columns - n_frequencies)))
+        panels = columns.reshape(n_features, -1, width).transpose(1, 0, 2)
+        weights, work = _padded(panels, panels.size), 2 * n_features
+    phi = np.empty((n_samples, n_frequencies + n_paired), W.dtype)
+    workers = threads.n_workers((work + OPERATIONS) * n_samples * n_frequencies)
+    arguments = x, weights, _padded(offset, n_columns), _padded(amplitudes, n_columns)
+    sizes, scratch = (n_samples, n_features, n_frequencies, n_paired), aligned_zeros(workers * ROWS * width, W.dtype)
+    for first, stop in threads.launches(ceil(n_samples / (ROWS * TILES * workers)), 8):
+        tiles = first * TILES * workers, min(stop * TILES * workers, ceil(n_samples / ROWS))
+        fourier_features(*arguments, *sizes, *tiles, scratch, phi.reshape(-1), workers)
+    return phi
+
+
+def _padded(numbers, size):
+    """The numbers of an array, one after the other, and zeros behind, `size` in all."""
+    padded = aligned_zeros(size, numbers.dtype)
+    padded[: numbers.size] = numbers.reshape(-1)
     return padded
 
 

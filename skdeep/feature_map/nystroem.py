@@ -24,7 +24,7 @@ class NystroemFeatureMap(FeatureMap):
 
     The approximation k(x, Z) k(Z, Z)^-1 k(Z, y) is exact at the landmarks (Williams & Seeger, 2001). Parameters,
     attributes and, with the same `random_state`, landmarks are those of scikit-learn's `Nystroem`, with `landmarks` and
-    kernel objects beyond it. Its features are these turned by a rotation, k(x, Z) k(Z, Z)^(-1/2): all inner products are
+    kernel objects beyond it. Its features are these after a rotation, k(x, Z) k(Z, Z)^(-1/2): all inner products are
     the same. A triangular factor takes half the work, and the first features are those of the first landmarks alone.
 
     Parameters
