@@ -1,8 +1,9 @@
 """Feature maps against scikit-learn's `Nystroem` and `RBFSampler` of equal size.
 
-Prints seconds of the peer over seconds of ours for fit and transform together and for transform alone, median and range over rounds that take each
-in turn, and the error of both: of Nystroem the trace of K minus its approximation, relative to that of K; of random
-features the root mean square over pairs, where values are at most 1; both as means over five seeds on 1000 samples.
+Prints seconds of the peer over seconds of ours for fit and transform together and for transform alone, median and
+range over rounds that take each in turn, and the error of both: of Nystroem the trace of K minus its approximation,
+relative to that of K; of random features the root mean square over pairs, where values are at most 1; both as means
+over five seeds on 1000 samples.
 Run: python -m tests.benchmarks.bench_feature_map [n_samples]
 """
 
@@ -52,7 +53,7 @@ def errors(estimators, measure, X, params):
 
 def main(n=20_000):
     print(f"n = {n}, {numba.get_num_threads()} threads, numba {numba.__version__}; times are peer / ours")
-    print(f"{'map':18} {'dtype':8} {'d':>4} {'m':>5}  {'fit_transform':22} {'transform':22} {'ms':>8} {'error':>9} {'peer':>9}")
+    print(f"{'map':18} {'dtype':8} {'d':>4} {'m':>5}  {'both':22} {'transform':22} {'ms':>8} {'error':>9} {'peer':>9}")
     for d, m in ((8, 100), (20, 500), (100, 500), (784, 500)):
         for dtype in (np.float32, np.float64):
             X, params = clusters(n, d, dtype), {"gamma": 0.5 / d, "n_components": m}
