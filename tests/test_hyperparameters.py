@@ -9,9 +9,9 @@ from sklearn.gaussian_process.kernels import ConstantKernel
 
 from skdeep import KernelRidgeDual, KernelRidgeDualCV
 from skdeep.kernel_ridge._hyperparameters import Objective
-from skdeep.kernel_ridge._kernels import PrecomputedKernel
 from skdeep.kernel_ridge._problem import Problem
 from skdeep.kernels import RBF, Linear, Polynomial
+from skdeep.kernels.given import PrecomputedKernel
 from tests.test_kernel_ridge_cv import table
 
 CRITERIA = pytest.mark.parametrize("criterion", ["leave_one_out", "log_marginal_likelihood"])

@@ -14,7 +14,7 @@ from skdeep._sklearn import Interval, StrOptions, fitting
 from skdeep.engine import blas
 from skdeep.feature_map._base import FeatureMap, partial_factor, require_finite
 from skdeep.kernels.algebra import Kernel
-from skdeep.kernels.gram import Gram
+from skdeep.kernels.given import PrecomputedGram
 from skdeep.kernels.names import from_name
 from skdeep.solvers.landmarks import LandmarkFactor
 
@@ -195,8 +195,8 @@ class NystroemFeatureMap(FeatureMap):
             indices = rng.permutation(X.shape[0])[:n_components]
         else:
             K = X if kernel is None else kernel.gram(X)
+            K = PrecomputedGram(K) if isinstance(K, np.ndarray) else K
             require_finite(K.diagonal(), self.kernel)
-            K = K if isinstance(K, Gram) else _Stored(_dense(K))
             indices = partial_factor(K, n_components, rng, self.kernel).pivots
         return X[indices], indices
 
@@ -242,7 +242,7 @@ class NystroemFeatureMap(FeatureMap):
 
 @dataclass(frozen=True)
 class _Pairwise:
-    """A kernel that scikit-learn computes: its name or a function of two samples."""
+    """A kernel that scikit-learn computes: its name, or a function that is called once for each pair."""
 
     metric: object
     n_jobs: int | None
@@ -253,19 +253,6 @@ class _Pairwise:
         return pairwise_kernels(
             X, Y, metric=self.metric, n_jobs=self.n_jobs, filter_params=True, **self.parameters
         ).astype(X.dtype, copy=False)
-
-
-class _Stored:
-    """A matrix in memory, with the methods of `Gram` that a solver asks for."""
-
-    def __init__(self, K):
-        self.K, self.shape, self.dtype = K, K.shape, K.dtype
-
-    def diagonal(self):
-        return self.K.diagonal()
-
-    def rows(self, indices):
-        return self.K[indices]
 
 
 def _dense(K):

@@ -12,9 +12,9 @@ from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._sklearn import Interval, StrOptions, float_dtypes, sample_weights
-from skdeep.kernel_ridge._kernels import given
 from skdeep.kernel_ridge._problem import Problem
 from skdeep.kernel_ridge._solvers import SOLVERS
+from skdeep.kernels.given import given
 from skdeep.kernels.names import NAMES
 
 

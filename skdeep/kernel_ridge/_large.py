@@ -7,8 +7,8 @@ from scipy import sparse
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_array, check_random_state
 
-from skdeep.kernel_ridge._kernels import PrecomputedKernel
 from skdeep.kernel_ridge._problem import Solution
+from skdeep.kernels.given import PrecomputedKernel
 from skdeep.solvers import conjugate_gradients, restricted
 from skdeep.solvers.pivoted_cholesky import pivoted_cholesky
 
