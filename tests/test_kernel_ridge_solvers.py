@@ -349,6 +349,18 @@ def test_memory_is_looked_at_before_anything_is_allocated(estimator, n_copies, m
         assert not hasattr(estimator, "dual_coef_")
 
 
+@pytest.mark.parametrize("limited", [True, False])
+def test_memory_is_looked_at_before_a_singular_matrix_is_decomposed(limited, monkeypatch):
+    X, n_bytes = np.ones((700, 2)), 700**2 * 8  # all samples are the same
+    model = KernelRidgeDual(0.0, kernel=RBF(), solver="cholesky", memory_limit=4 * n_bytes - 1 if limited else None)
+    if not limited:
+        monkeypatch.setattr(_problem.memory, "available", lambda: 3 * n_bytes - 1)
+        monkeypatch.setattr(_problem.memory, "NEGLIGIBLE", 0)
+    with pytest.raises(MemoryError, match=r"decomposition of a singular Gram matrix .* raise alpha"):
+        model.fit(X, X[:, 0])
+    assert not hasattr(model, "dual_coef_")
+
+
 def test_cholesky_needs_one_copy_of_the_gram_matrix():
     n = 1500
     X = np.random.default_rng(0).normal(size=(n, 3))

@@ -109,6 +109,12 @@ class Problem:
                 f"{what} and what is computed from it need {_size(needed)}, but {_size(self._room())} {kind}; {remedy}"
             )
 
+    def check_spectrum(self):
+        """Raise MemoryError where there is no room to decompose the Gram matrix, of which there is one copy."""
+        n_copies = 4 if self.memory_limit is not None else 3  # what is free is so beside that copy
+        remedy = "raise alpha, so that K + alpha I is not singular, or take solver='nystroem'."
+        self.check_memory(self.matrix_size(n_copies), "The decomposition of a singular Gram matrix", remedy)
+
     def _room(self):
         return memory.available() if self.memory_limit is None else self.memory_limit
 
@@ -171,7 +177,7 @@ def solve_by_cholesky(problem):
         raise ValueError("solver='cholesky' factors one alpha: for one per target use solver='eigh' or 'auto'.")
     reduction, K = problem.reduction(), problem.matrix(n_copies=1)
     reduced = reduction.matrix(K)
-    factorised = cholesky.Factorised(reduced, problem.alpha)
+    factorised = cholesky.Factorised(reduced, problem.alpha, problem.check_spectrum)
     if factorised.spectrum is not None:
         return from_spectrum("eigh", factorised.spectrum.expanded(reduction), reduction, problem)
     C, errors = reduction.expand(factorised.solve(reduction.targets(problem.Y))), None

@@ -24,6 +24,8 @@ class Factorised:
         Symmetric and positive semidefinite; overwritten by the factor, so that there is one copy of it.
     alpha : float
         At least 0.
+    before_spectrum : callable, default=None
+        Called before eigenvalues are computed, which takes three copies of K more; what it raises is passed on.
 
     Attributes
     ----------
@@ -31,12 +33,14 @@ class Factorised:
         The eigenvalues that had to be computed because the matrix is not positive definite.
     """
 
-    def __init__(self, K, alpha):
+    def __init__(self, K, alpha, before_spectrum=None):
         self.spectrum, self._L, self._alpha = None, K, alpha
         diagonal = np.einsum("ii->i", K)
         original = diagonal.copy()
         diagonal += K.dtype.type(alpha)
         if not _factor_if_regular(K):
+            if before_spectrum is not None:
+                before_spectrum()
             diagonal[:] = original  # the upper triangle is as it was
             self.spectrum = spectrum_of(K)
 
