@@ -461,6 +461,22 @@ def test_callbacks_see_every_iteration(estimator):
     assert direct.begun == direct.ended == ["fit"]
 
 
+@pytest.mark.parametrize("estimator", [KernelRidgeDual, KernelRidgeDualClassifier])
+def test_verbose_prints_the_solver_and_each_iteration(estimator, capsys):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 3))
+    model = estimator(kernel=RBF(0.5), solver="pcg", n_components=5, random_state=0)
+    model.fit(X, X[:, 0] > 0)
+    assert not capsys.readouterr().out
+    model.set_params(verbose=True).fit(X, X[:, 0] > 0)
+    first, *iterations = capsys.readouterr().out.splitlines()
+    assert first == "Solver 'pcg' for 120 samples"
+    assert [line.split(",")[0] for line in iterations] == [f"Iteration {i + 1}" for i in range(model.n_iter_)]
+    assert float(iterations[-1].split("=")[1]) <= 1e-3 < float(iterations[-2].split("=")[1])
+    model.set_params(solver="auto").fit(X, X[:, 0] > 0)
+    assert capsys.readouterr().out == f"Solver {model.solver_!r} for 120 samples\n"
+
+
 def test_a_callback_ends_the_iteration():
     X, y = make_friedman1(120, random_state=0)
     model = KernelRidgeDual(0.01, kernel=RBF(0.5), solver="pcg", n_components=20, tol=1e-6, random_state=0)

@@ -45,6 +45,7 @@ SOLVER_CONSTRAINTS = {
     "max_iter": [Interval(Integral, 1, None, closed="left"), None],
     "n_components": [Interval(Integral, 1, None, closed="left"), None],
     "landmarks": [StrOptions({"rpcholesky", "uniform", "kmeans"}), "array-like"],
+    "verbose": ["verbose"],
 }
 
 
@@ -85,10 +86,13 @@ class KernelRidgeBase(BaseEstimator):
         return weights
 
     def _solver_options(self, tasks):
-        told = {"callback": lambda *progress: tasks.begin()()}  # solvers tell of an iteration when it is over
-        return told | {
-            name: getattr(self, name) for name in ("tol", "max_iter", "n_components", "landmarks", "random_state")
-        }
+        def tell(iteration, error_bound):  # when an iteration is over
+            if self.verbose:
+                print(f"Iteration {iteration}, error bound = {error_bound:.3g}")
+            return tasks.begin()()
+
+        names = "tol", "max_iter", "n_components", "landmarks", "random_state"
+        return {"callback": tell} | {name: getattr(self, name) for name in names}
 
     def _problem(self, samples, y, alpha, **settings):
         """The problem for encoded targets `y` of shape (n_samples,) or (n_samples, n_targets)."""

@@ -26,6 +26,9 @@ def automatic(problem):
     return "pcg" if iterative and not problem.has_room(problem.matrix_size(n_copies)) else direct
 
 
-def solve(problem, solver):
-    """The `Solution` by the solver of this name, which may be "auto"."""
-    return SOLVERS[automatic(problem) if solver == "auto" else solver](problem)
+def solve(problem, solver, verbose):
+    """The `Solution` by the solver of this name, which may be "auto"; `verbose` prints which it is."""
+    name = automatic(problem) if solver == "auto" else solver
+    if verbose:
+        print(f"Solver {name!r} for {problem.X.shape[0]} samples")
+    return SOLVERS[name](problem)

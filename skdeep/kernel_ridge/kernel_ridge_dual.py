@@ -85,6 +85,8 @@ class KernelRidgeDual(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, Ke
         free when `fit` begins. For "pcg" and "nystroem", bytes that the preconditioner or the sums take.
     random_state : int, RandomState instance or None, default=None
         For "pcg" and "nystroem", which draw the preconditioner and the landmarks.
+    verbose : bool, default=False
+        Whether to print the solver that was chosen, and the error bound after each iteration of "pcg".
 
     Attributes
     ----------
@@ -146,6 +148,7 @@ class KernelRidgeDual(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, Ke
         landmarks="rpcholesky",
         memory_limit=None,
         random_state=None,
+        verbose=False,
     ):
         self.alpha = alpha
         self.kernel = kernel
@@ -161,6 +164,7 @@ class KernelRidgeDual(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, Ke
         self.landmarks = landmarks
         self.memory_limit = memory_limit
         self.random_state = random_state
+        self.verbose = verbose
 
     @fitting
     def fit(self, X, y, sample_weight=None):
@@ -190,7 +194,7 @@ class KernelRidgeDual(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, Ke
         alpha = _penalties(self.alpha, samples.y)
         tasks = FitTasks(self, "iteration", samples.X, samples.y, samples.weights)
         problem = self._problem(samples, samples.y, alpha, options=self._solver_options(tasks))
-        solution = solve(problem, self.solver)
+        solution = solve(problem, self.solver, self.verbose)
         warn_of(solution, stacklevel=4)
         self._store(samples, problem, solution, samples.y.shape[1:])
         self.n_iter_, self.error_bound_ = solution.n_iter, solution.error_bound

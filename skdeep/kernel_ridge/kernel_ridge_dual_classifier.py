@@ -37,6 +37,7 @@ class KernelRidgeDualClassifier(CallbackSupportMixin, ClassifierMixin, KernelRid
     landmarks : {"rpcholesky", "uniform", "kmeans"} or array-like, default="rpcholesky"
     memory_limit : int or None, default=None
     random_state : int, RandomState instance or None, default=None
+    verbose : bool, default=False
     class_weight : dict, "balanced" or None, default=None
         Factors of the weights of the samples of each class; "balanced" gives all classes the same total weight.
     store_leave_one_out : bool, default=False
@@ -95,6 +96,7 @@ class KernelRidgeDualClassifier(CallbackSupportMixin, ClassifierMixin, KernelRid
         landmarks="rpcholesky",
         memory_limit=None,
         random_state=None,
+        verbose=False,
         class_weight=None,
         store_leave_one_out=False,
     ):
@@ -112,6 +114,7 @@ class KernelRidgeDualClassifier(CallbackSupportMixin, ClassifierMixin, KernelRid
         self.landmarks = landmarks
         self.memory_limit = memory_limit
         self.random_state = random_state
+        self.verbose = verbose
         self.class_weight = class_weight
         self.store_leave_one_out = store_leave_one_out
 
@@ -147,7 +150,7 @@ class KernelRidgeDualClassifier(CallbackSupportMixin, ClassifierMixin, KernelRid
         tasks = FitTasks(self, "iteration", samples.X, samples.y, samples.weights)
         settings = {"leave_one_out": self.store_leave_one_out, "options": self._solver_options(tasks)}
         problem = self._problem(samples, codes, float(self.alpha), **settings)
-        solution = solve(problem, self.solver)
+        solution = solve(problem, self.solver, self.verbose)
         warn_of(solution, stacklevel=4)
         self._store(samples, problem, solution, codes.shape[1:])
         self.classes_, self.n_iter_, self.error_bound_ = classes, solution.n_iter, solution.error_bound
