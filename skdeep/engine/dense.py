@@ -29,12 +29,19 @@ from skdeep.engine.simd import (
     store_span,
     store_transposed,
 )
-from skdeep.engine.tiles import (
-    ROWS,
-    VECS,
-    dot_tile,
-    store_tile_columns,
-)
+from skdeep.engine.target import VECTOR_BITS
+from skdeep.engine.tiles import ROWS, VECS, sum_products
+
+# Terms of a sum that are added at a time: so many rows of a panel stay in the nearest cache while the tiles pass.
+DEPTH = 2**14 // (VECS * VECTOR_BITS // 8)
+# Rows of the tile that takes what the large ones would leave to single rows, which have too few sums for their loads.
+FEW = 4
+
+
+@part
+def whole_vectors(n, lanes):
+    """The numbers of the vectors that hold n: rows are padded to them."""
+    return (n + lanes - 1) // lanes * lanes
 
 
 @part
@@ -48,41 +55,53 @@ def panel_vectors(left, lanes):
 
 
 @part
+def tile_rows(left):
+    """Rows of the tile that takes the next of so many."""
+    if left >= ROWS and left - ROWS != 2 and left - ROWS != 3:
+        return ROWS
+    return FEW if left >= FEW else 1
+
+
+@part
 def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_row, n_rows, n_columns):
     """out[r, c] = sum over k < n of X[x_at + r * x_row + k * x_step] * Y[y_at + k * y_step + c].
 
-    With y_step 0, Y is packed in panels. Each sum runs over k in order, whatever the tiles. Vectors of Y may be read
-    beyond n_columns.
+    With y_step 0, Y is packed in panels. Each sum runs over k in order, whatever the tiles. Vectors of Y and of `out`
+    may be read beyond n_columns.
     """
     lanes = lanes_of(out)
-    column = 0
-    while column < n_columns:
-        left = n_columns - column
-        vecs = panel_vectors(left, lanes)
-        y, step = (y_at + column, y_step) if y_step > 0 else (y_at + column * n, vecs * lanes)
-        row = 0
-        while row < n_rows:
-            if n_rows >= ROWS:
-                # The last tile is moved back to end with the last row.
-                row = min(row, n_rows - ROWS)
-                x, to = x_at + row * x_row, out_at + row * out_row + column
-                if vecs == VECS:
-                    tile = dot_tile(X, x, x_row, x_step, Y, y, step, n, ROWS, VECS)
-                    store_tile_columns(tile, out, to, out_row, left, VECS)
+    for first in range(0, n, DEPTH):
+        depth, column = min(DEPTH, n - first), 0
+        while column < n_columns:
+            left = n_columns - column
+            vecs, row = panel_vectors(left, lanes), 0
+            step = y_step if y_step > 0 else vecs * lanes
+            y = y_at + first * step + (column if y_step > 0 else column * n)
+            while row < n_rows:
+                x, to = x_at + row * x_row + first * x_step, out_at + row * out_row + column
+                height = tile_rows(n_rows - row)
+                if height == ROWS:
+                    if vecs == VECS:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, VECS, out, to, out_row, left, first)
+                    elif vecs == 2:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, 2, out, to, out_row, left, first)
+                    else:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, 1, out, to, out_row, left, first)
+                elif height == FEW:
+                    if vecs == VECS:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, VECS, out, to, out_row, left, first)
+                    elif vecs == 2:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, 2, out, to, out_row, left, first)
+                    else:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, 1, out, to, out_row, left, first)
+                elif vecs == VECS:
+                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, VECS, out, to, out_row, left, first)
                 elif vecs == 2:
-                    tile = dot_tile(X, x, x_row, x_step, Y, y, step, n, ROWS, 2)
-                    store_tile_columns(tile, out, to, out_row, left, 2)
+                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, 2, out, to, out_row, left, first)
                 else:
-                    tile = dot_tile(X, x, x_row, x_step, Y, y, step, n, ROWS, 1)
-                    store_tile_columns(tile, out, to, out_row, left, 1)
-                row += ROWS
-            else:
-                x, to = x_at + row * x_row, out_at + row * out_row + column
-                for c in range(0, min(left, vecs * lanes), lanes):
-                    tile = dot_tile(X, x, x_row, x_step, Y, y + c, step, n, 1, 1)
-                    store_tile_columns(tile, out, to + c, out_row, left - c, 1)
-                row += 1
-        column += vecs * lanes
+                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, 1, out, to, out_row, left, first)
+                row += height
+            column += vecs * lanes
 
 
 @part
@@ -114,13 +133,13 @@ def dense_forward(op, theta, packed, rows, row, n_rows, training):
     lanes = lanes_of(rows)
     n_in, n_out, in_stride, out_stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
     start = op[OUT_AT] + row * out_stride
-    x_at = op[IN_AT] + row * in_stride
+    x_at, width = op[IN_AT] + row * in_stride, whole_vectors(n_out, lanes)
     if op[PACKED_AT] >= 0:
         w_at = op[PACKED_AT]
-        matrix_product(rows, x_at, in_stride, 1, packed, w_at, 0, n_in, rows, start, out_stride, n_rows, n_out)
+        matrix_product(rows, x_at, in_stride, 1, packed, w_at, 0, n_in, rows, start, out_stride, n_rows, width)
     else:
         w_at = op[W_AT]
-        matrix_product(rows, x_at, in_stride, 1, theta, w_at, n_out, n_in, rows, start, out_stride, n_rows, n_out)
+        matrix_product(rows, x_at, in_stride, 1, theta, w_at, n_out, n_in, rows, start, out_stride, n_rows, width)
     for r in range(n_rows):
         at = start + r * out_stride
         for c in range(0, n_out, lanes):
@@ -151,7 +170,8 @@ def dense_backward(op, rows, packed, row, n_rows):
     if op[INPUT_DELTA_AT] >= 0:
         d_at, at = op[DELTA_AT] + row * out_stride, op[INPUT_DELTA_AT] + row * in_stride
         back = op[BACK_PACKED_AT]
-        matrix_product(rows, d_at, out_stride, 1, packed, back, 0, n_out, rows, at, in_stride, n_rows, n_in)
+        width = whole_vectors(n_in, lanes_of(rows))
+        matrix_product(rows, d_at, out_stride, 1, packed, back, 0, n_out, rows, at, in_stride, n_rows, width)
 
 
 @part
