@@ -1,6 +1,6 @@
 """Dense layers on rows of samples: product, bias and activation forward; deltas and gradients backward."""
 
-from skdeep.engine.activations import activate, slope
+from skdeep.engine.activations import activate_row, slope
 from skdeep.engine.jit import part
 from skdeep.engine.program import (
     ACTIVATION,
@@ -21,6 +21,7 @@ from skdeep.engine.program import (
 )
 from skdeep.engine.simd import (
     add,
+    elementwise,
     lanes_of,
     load,
     multiply,
@@ -104,9 +105,15 @@ def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_
             column += vecs * lanes
 
 
+_nan_unless_finite = elementwise(lambda x: x + (x - x))
+
+
 @part
 def input_rows(op, tables, data, indices, indptr, samples, rows, row):
-    """Rows of X, dense or compressed; of images, in the order height, width, channel."""
+    """Rows of X, dense or compressed; of images, in the order height, width, channel.
+
+    Infinity becomes NaN, which no activation hides: the outputs tell whether X is finite.
+    """
     n_features = op[N_INPUTS]
     for r in range(len(samples)):
         at, start = op[OUT_AT] + (row + r) * op[OUT_STRIDE], samples[r] * n_features
@@ -114,17 +121,19 @@ def input_rows(op, tables, data, indices, indptr, samples, rows, row):
             for feature in range(n_features):
                 rows[at + feature] = 0
             for i in range(indptr[samples[r]], indptr[samples[r] + 1]):
-                rows[at + indices[i]] += data[i]
+                rows[at + indices[i]] += data[i] + (data[i] - data[i])
         elif op[TAPS_AT] < 0:
             # Whole vectors, but none that may reach beyond the last sample.
             whole = n_features // lanes_of(rows) * lanes_of(rows)
             for feature in range(0, whole, lanes_of(rows)):
-                store(load(data, start + feature), rows, at + feature)
+                store(_nan_unless_finite(load(data, start + feature)), rows, at + feature)
             for feature in range(whole, n_features):
-                rows[at + feature] = data[start + feature]
+                x = data[start + feature]
+                rows[at + feature] = x + (x - x)
         else:
             for feature in range(n_features):
-                rows[at + feature] = data[start + tables[op[TAPS_AT] + feature]]
+                x = data[start + tables[op[TAPS_AT] + feature]]
+                rows[at + feature] = x + (x - x)
 
 
 @part
@@ -142,11 +151,11 @@ def dense_forward(op, theta, packed, rows, row, n_rows, training):
         matrix_product(rows, x_at, in_stride, 1, theta, w_at, n_out, n_in, rows, start, out_stride, n_rows, width)
     for r in range(n_rows):
         at = start + r * out_stride
-        for c in range(0, n_out, lanes):
-            z = add(load(rows, at + c), load(theta, op[B_AT] + c))
-            store(activate(op[ACTIVATION], z), rows, at + c)
-            if training and op[SLOPE_AT] >= 0:
+        if training and op[SLOPE_AT] >= 0:
+            for c in range(0, n_out, lanes):
+                z = add(load(rows, at + c), load(theta, op[B_AT] + c))
                 store(slope(op[ACTIVATION], z), rows, op[SLOPE_AT] + (row + r) * out_stride + c)
+        activate_row(op[ACTIVATION], rows, at, theta, op[B_AT], n_out)
 
 
 @part
