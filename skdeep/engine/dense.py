@@ -184,39 +184,40 @@ def dense_backward(op, rows, packed, row, n_rows):
 
 
 @part
-def dense_pack(op, theta, packed, worker, n_workers):
-    """Pack the weights [input][output] in panels, [panel][input][output]; each worker packs some of them."""
+def dense_pack(op, theta, packed, start, stop):
+    """Pack the weights [input][output] of the inputs start..stop, of which the first is a multiple of the lanes.
+
+    Forward in panels [panel][input][output], backward [panel][output][input].
+    """
     lanes, n_in, n_out = lanes_of(theta), op[N_INPUTS], op[N_OUTPUTS]
-    column, panel = 0, 0
-    while column < n_out:
+    column = 0
+    while op[PACKED_AT] >= 0 and column < n_out:
         width = panel_vectors(n_out - column, lanes) * lanes
-        if panel % n_workers == worker:
-            for k in range(n_in):
-                at, to = op[W_AT] + k * n_out + column, op[PACKED_AT] + column * n_in + k * width
-                for c in range(0, width, lanes):
-                    store(load(theta, at + c), packed, to + c)
-        column, panel = column + width, panel + 1
+        for k in range(start, stop):
+            at, to = op[W_AT] + k * n_out + column, op[PACKED_AT] + column * n_in + k * width
+            for c in range(0, width, lanes):
+                store(load(theta, at + c), packed, to + c)
+        column += width
+    column = 0
+    while op[BACK_PACKED_AT] >= 0 and column < stop:
+        width = panel_vectors(n_in - column, lanes) * lanes
+        for i in range(max(column, start), min(column + width, stop), lanes):
+            _transpose(op, theta, packed, i, op[BACK_PACKED_AT] + column * n_out + i - column, width)
+        column += width
 
 
 @part
-def dense_transpose(op, theta, packed, worker, n_workers):
-    """Pack the weights for the backward product, [panel][output][input]; each worker packs some of the panels."""
+def _transpose(op, theta, packed, i, to, step):
+    """packed[to + o * step + j] = theta[input i + j, output o] for as many inputs as there are lanes."""
     lanes, n_in, n_out = lanes_of(theta), op[N_INPUTS], op[N_OUTPUTS]
-    column, panel = 0, 0
-    while column < n_in:
-        width = panel_vectors(n_in - column, lanes) * lanes
-        stop = min(column + width, n_in) if panel % n_workers == worker else column
-        for i in range(column, stop, lanes):
-            to = op[BACK_PACKED_AT] + column * n_out + i - column
-            if i + lanes <= n_in:
-                for o in range(0, n_out, lanes):
-                    at = op[W_AT] + i * n_out + o
-                    store_transposed(theta, at, n_out, packed, to + o * width, width, min(lanes, n_out - o))
-            else:
-                for last in range(i, n_in):
-                    for o in range(n_out):
-                        packed[to + o * width + last - i] = theta[op[W_AT] + last * n_out + o]
-        column, panel = column + width, panel + 1
+    if i + lanes <= n_in:
+        for o in range(0, n_out, lanes):
+            at = op[W_AT] + i * n_out + o
+            store_transposed(theta, at, n_out, packed, to + o * step, step, min(lanes, n_out - o))
+    else:
+        for last in range(i, n_in):
+            for o in range(n_out):
+                packed[to + o * step + last - i] = theta[op[W_AT] + last * n_out + o]
 
 
 @part

@@ -592,7 +592,8 @@ class _Compiler:
         )
         self._weights_of(bound)
         operation = len(self.ops) - 1
-        n_inputs = _round_up(max(1, TASK_SIZE // n_out), ROWS)
+        # Whole register tiles of the gradient, and whole squares of the transposed weights.
+        n_inputs = _round_up(max(1, TASK_SIZE // n_out), math.lcm(ROWS, self.lanes))
         for start in range(0, n_in, n_inputs):
             self.tasks.append([p.DENSE_ROWS, operation, start, min(start + n_inputs, n_in), 1])
         self.longest_span = max(self.longest_span, n_inputs * n_out)
