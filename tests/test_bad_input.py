@@ -88,6 +88,17 @@ def test_predictions_of_what_is_not_finite(estimator, bad):
             getattr(net, method)(X_bad)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_no_activation_hides_what_is_not_finite(form, activation, bad):
+    net, X_bad = fitted(REGRESSOR, hidden_layer_sizes=(3, 2), activation=activation), X.copy()
+    X_bad[3, 4] = bad
+    for method in (net.predict, net.transform):
+        with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+            method(form(X_bad))
+
+
 @EVERY
 def test_tables_that_are_not_finite(estimator):
     table = pd.DataFrame(X)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skdeep.engine.activations import ACTIVATIONS, CODES, activate, slope
-from skdeep.engine.dense import matrix_product
+from skdeep.engine.dense import DEPTH, matrix_product
 from skdeep.engine.elementary import (
     angle_vector,
     arccos_vector,
@@ -39,10 +39,8 @@ from skdeep.engine.tiles import (
     ROWS,
     VECS,
     correlation_tile,
-    dot_tile,
     lowest_maxima,
     store_tile,
-    store_tile_columns,
     sum_absolute_differences,
     sum_products,
     sum_squared_differences,
@@ -437,13 +435,14 @@ def _row_tiles(
     width = lanes_of(x)
     size = ROWS * VECS * width
     row = VECS * width
-    store_tile(dot_tile(x, 0, x_row, x_step, y, 0, y_step, n, ROWS, VECS), to, 0, row, width, VECS)
-    # The others sum the first half, and go on with the second.
+    # They sum the first half, and go on with the second.
     for first in range(0, n, half):
         x_at, y_at, n_now = first * x_step, first * y_step, min(half, n - first)
-        sum_products(x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, size, row, first)
-        sum_squared_differences(x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, 2 * size, row, first)
-        sum_absolute_differences(x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, 3 * size, row, first)
+        sum_products(x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, 0, row, row, first)
+        sum_squared_differences(x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, size, row, row, first)
+        sum_absolute_differences(
+            x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, 2 * size, row, row, first
+        )
 
 
 @DTYPES
@@ -453,24 +452,22 @@ def test_row_tiles(n, order, dtype, rng):
     width = lanes(np.dtype(dtype))
     X, Y = integers_like(rng, (ROWS, n), dtype), integers_like(rng, (n, VECS * width), dtype)
     steps = (n, 1) if order == "C" else (1, ROWS)
-    tiles = np.full((4, ROWS, VECS * width), 7, dtype)
+    tiles = np.full((3, ROWS, VECS * width), 7, dtype)
     flat_x, flat_y = np.pad(X.ravel(order), (0, 1)), np.pad(Y.ravel(), (0, 1))
     _row_tiles(flat_x, *steps, flat_y, VECS * width, n, n - n // 2, tiles.reshape(-1))
     differences = X[:, :, None] - Y
     np.testing.assert_array_equal(tiles[0], X @ Y)
-    np.testing.assert_array_equal(tiles[1], X @ Y)
-    np.testing.assert_array_equal(tiles[2], (differences**2).sum(axis=1))
-    np.testing.assert_array_equal(tiles[3], np.abs(differences).sum(axis=1))
+    np.testing.assert_array_equal(tiles[1], (differences**2).sum(axis=1))
+    np.testing.assert_array_equal(tiles[2], np.abs(differences).sum(axis=1))
 
 
 @compiled
 def _columns(x: reals, n: integer, row_step: integer, to: out):
-    tile = dot_tile(x, 0, 0, 1, x, 0, 0, 1, ROWS, VECS)  # every row x[0] * x[: VECS * width]
-    store_tile_columns(tile, to, 1, row_step, n, VECS)
+    sum_products(x, 0, 0, 1, x, 0, 0, 1, ROWS, VECS, to, 1, row_step, n, 0)  # every row x[0] * x[: VECS * width]
 
 
 @DTYPES
-def test_store_tile_columns_leaves_the_rest(dtype, rng):
+def test_row_tile_leaves_what_is_behind_its_columns(dtype, rng):
     width = lanes(np.dtype(dtype))
     x = integers_like(rng, VECS * width, dtype)
     x[0] = 1
@@ -490,18 +487,19 @@ def _product(x: reals, x_row: integer, x_step: integer, y: reals, n: integer, ro
 
 
 @DTYPES
-@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS - 1])
+@pytest.mark.parametrize("rows", [*range(1, ROWS + 5), 3 * ROWS - 1])
 @pytest.mark.parametrize("order", ["C", "F"], ids=["rows", "columns"])
 def test_matrix_product_of_any_shape(rows, order, dtype, rng):
     width = lanes(np.dtype(dtype))
-    for n, columns in [(1, 1), (3, width - 1), (5, width), (2, 2 * width + 1), (7, 3 * width), (4, 5 * width + 3)]:
+    shapes = [(1, 1), (3, width - 1), (5, width), (2, 2 * width + 1), (7, 3 * width), (4, 5 * width + 3)]
+    for n, columns in [*shapes, (DEPTH + 1, width + 1), (2 * DEPTH + 3, VECS * width + 1)]:
         X, Y = integers_like(rng, (rows, n), dtype), integers_like(rng, (n, columns), dtype)
         # What a whole vector reads beyond the last column is not a number: it must not matter.
         y = np.pad(Y.ravel(), (2, VECS * width), constant_values=np.nan)
-        to = np.full(3 + rows * (columns + 1), 7, dtype)
+        to = np.full(3 + rows * (columns + 1) + VECS * width, 7, dtype)
         steps = (n, 1) if order == "C" else (1, rows)
         _product(np.pad(X.ravel(order), (1, 0)), *steps, y, n, rows, columns, to)
-        got = to[3:].reshape(rows, columns + 1)
+        got = to[3 : 3 + rows * (columns + 1)].reshape(rows, columns + 1)
         np.testing.assert_array_equal(got[:, :-1], X @ Y)
         assert (to[:3] == 7).all()
         assert (got[:, -1] == 7).all()

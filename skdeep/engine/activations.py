@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llvmlite import ir
+from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from skdeep.engine.elementary import exponential, log1p_of_fraction, logistic, tanh
 from skdeep.engine.jit import part
-from skdeep.engine.simd import (
-    Vec,
-)
+from skdeep.engine.simd import Vec, VecType, address, load_at, store_at
 
 
 @dataclass(frozen=True)
@@ -79,23 +79,29 @@ ACTIVATIONS = {
 CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 
 
+def _branches(builder, code, formulas):
+    """Code for each formula in turn, of which one is reached, and ways on from all to the same end."""
+    blocks = [builder.append_basic_block() for _ in formulas]
+    end = builder.append_basic_block()
+    switch = builder.switch(code, blocks[0])
+    for number, (block, formula) in enumerate(zip(blocks, formulas, strict=True)):
+        if number:
+            switch.add_case(ir.Constant(code.type, number), block)
+        builder.position_at_end(block)
+        yield formula
+        builder.branch(end)
+    builder.position_at_end(end)
+
+
 def _chosen(formulas):
     """The intrinsic (code, vector) that branches to one of the formulas."""
 
     @intrinsic
     def chosen(typingctx, code, vector):
         def codegen(context, builder, signature, args):
-            blocks = [builder.append_basic_block() for _ in formulas]
-            end = builder.append_basic_block()
-            switch = builder.switch(args[0], blocks[0])
             values = []
-            for number, (block, formula) in enumerate(zip(blocks, formulas, strict=True)):
-                if number:
-                    switch.add_case(ir.Constant(args[0].type, number), block)
-                builder.position_at_end(block)
+            for formula in _branches(builder, args[0], formulas):
                 values.append((formula(Vec(builder, args[1])).value, builder.block))
-                builder.branch(end)
-            builder.position_at_end(end)
             phi = builder.phi(args[1].type)
             for value, block in values:
                 phi.add_incoming(value, block)
@@ -106,7 +112,28 @@ def _chosen(formulas):
     return chosen
 
 
-_activate = _chosen([activation.function for activation in ACTIVATIONS.values()])
+@intrinsic
+def activate_row(typingctx, code, array, at, bias, b_at, n):
+    """array[at : at + n] = f(array[at : at + n] + bias[b_at : b_at + n]) in whole vectors, the code saying which f."""
+
+    def codegen(context, builder, signature, args):
+        code_, array_, at_, bias_, b_at_, n_ = args
+        vector = context.get_value_type(VecType(array.dtype))
+        start, terms = address(context, builder, array, array_, at_), address(context, builder, bias, bias_, b_at_)
+        step = ir.Constant(n_.type, vector.count)
+        for formula in _branches(builder, code_, _FUNCTIONS):
+            with cgutils.for_range_slice(builder, n_.type(0), n_, step, n_.type) as (c, _):
+                place = builder.gep(start, [c])
+                term = load_at(builder, builder.gep(terms, [c]), vector)
+                z = Vec(builder, builder.fadd(load_at(builder, place, vector), term))
+                store_at(builder, formula(z).value, place)
+        return context.get_dummy_value()
+
+    return types.void(code, array, at, bias, b_at, n), codegen
+
+
+_FUNCTIONS = [activation.function for activation in ACTIVATIONS.values()]
+_activate = _chosen(_FUNCTIONS)
 _slope = _chosen([activation.slope for activation in ACTIVATIONS.values()])
 
 

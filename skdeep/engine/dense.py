@@ -1,6 +1,6 @@
 """Dense layers on rows of samples: product, bias and activation forward; deltas and gradients backward."""
 
-from skdeep.engine.activations import activate, slope
+from skdeep.engine.activations import activate_row, slope
 from skdeep.engine.jit import part
 from skdeep.engine.program import (
     ACTIVATION,
@@ -21,6 +21,7 @@ from skdeep.engine.program import (
 )
 from skdeep.engine.simd import (
     add,
+    elementwise,
     lanes_of,
     load,
     multiply,
@@ -29,12 +30,19 @@ from skdeep.engine.simd import (
     store_span,
     store_transposed,
 )
-from skdeep.engine.tiles import (
-    ROWS,
-    VECS,
-    dot_tile,
-    store_tile_columns,
-)
+from skdeep.engine.target import VECTOR_BITS
+from skdeep.engine.tiles import ROWS, VECS, sum_products
+
+# Terms of a sum that are added at a time: so many rows of a panel stay in the nearest cache while the tiles pass.
+DEPTH = 2**14 // (VECS * VECTOR_BITS // 8)
+# Rows of the tile that takes what the large ones would leave to single rows, which have too few sums for their loads.
+FEW = 4
+
+
+@part
+def whole_vectors(n, lanes):
+    """The numbers of the vectors that hold n: rows are padded to them."""
+    return (n + lanes - 1) // lanes * lanes
 
 
 @part
@@ -48,46 +56,64 @@ def panel_vectors(left, lanes):
 
 
 @part
+def tile_rows(left):
+    """Rows of the tile that takes the next of so many."""
+    if left >= ROWS and left - ROWS != 2 and left - ROWS != 3:
+        return ROWS
+    return FEW if left >= FEW else 1
+
+
+@part
 def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_row, n_rows, n_columns):
     """out[r, c] = sum over k < n of X[x_at + r * x_row + k * x_step] * Y[y_at + k * y_step + c].
 
-    With y_step 0, Y is packed in panels. Each sum runs over k in order, whatever the tiles. Vectors of Y may be read
-    beyond n_columns.
+    With y_step 0, Y is packed in panels. Each sum runs over k in order, whatever the tiles. Vectors of Y and of `out`
+    may be read beyond n_columns.
     """
     lanes = lanes_of(out)
-    column = 0
-    while column < n_columns:
-        left = n_columns - column
-        vecs = panel_vectors(left, lanes)
-        y, step = (y_at + column, y_step) if y_step > 0 else (y_at + column * n, vecs * lanes)
-        row = 0
-        while row < n_rows:
-            if n_rows >= ROWS:
-                # The last tile is moved back to end with the last row.
-                row = min(row, n_rows - ROWS)
-                x, to = x_at + row * x_row, out_at + row * out_row + column
-                if vecs == VECS:
-                    tile = dot_tile(X, x, x_row, x_step, Y, y, step, n, ROWS, VECS)
-                    store_tile_columns(tile, out, to, out_row, left, VECS)
+    for first in range(0, n, DEPTH):
+        depth, column = min(DEPTH, n - first), 0
+        while column < n_columns:
+            left = n_columns - column
+            vecs, row = panel_vectors(left, lanes), 0
+            step = y_step if y_step > 0 else vecs * lanes
+            y = y_at + first * step + (column if y_step > 0 else column * n)
+            while row < n_rows:
+                x, to = x_at + row * x_row + first * x_step, out_at + row * out_row + column
+                height = tile_rows(n_rows - row)
+                if height == ROWS:
+                    if vecs == VECS:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, VECS, out, to, out_row, left, first)
+                    elif vecs == 2:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, 2, out, to, out_row, left, first)
+                    else:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, 1, out, to, out_row, left, first)
+                elif height == FEW:
+                    if vecs == VECS:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, VECS, out, to, out_row, left, first)
+                    elif vecs == 2:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, 2, out, to, out_row, left, first)
+                    else:
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, 1, out, to, out_row, left, first)
+                elif vecs == VECS:
+                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, VECS, out, to, out_row, left, first)
                 elif vecs == 2:
-                    tile = dot_tile(X, x, x_row, x_step, Y, y, step, n, ROWS, 2)
-                    store_tile_columns(tile, out, to, out_row, left, 2)
+                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, 2, out, to, out_row, left, first)
                 else:
-                    tile = dot_tile(X, x, x_row, x_step, Y, y, step, n, ROWS, 1)
-                    store_tile_columns(tile, out, to, out_row, left, 1)
-                row += ROWS
-            else:
-                x, to = x_at + row * x_row, out_at + row * out_row + column
-                for c in range(0, min(left, vecs * lanes), lanes):
-                    tile = dot_tile(X, x, x_row, x_step, Y, y + c, step, n, 1, 1)
-                    store_tile_columns(tile, out, to + c, out_row, left - c, 1)
-                row += 1
-        column += vecs * lanes
+                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, 1, out, to, out_row, left, first)
+                row += height
+            column += vecs * lanes
+
+
+_nan_unless_finite = elementwise(lambda x: x + (x - x))
 
 
 @part
 def input_rows(op, tables, data, indices, indptr, samples, rows, row):
-    """Rows of X, dense or compressed; of images, in the order height, width, channel."""
+    """Rows of X, dense or compressed; of images, in the order height, width, channel.
+
+    Infinity becomes NaN, which no activation hides: the outputs tell whether X is finite.
+    """
     n_features = op[N_INPUTS]
     for r in range(len(samples)):
         at, start = op[OUT_AT] + (row + r) * op[OUT_STRIDE], samples[r] * n_features
@@ -95,17 +121,19 @@ def input_rows(op, tables, data, indices, indptr, samples, rows, row):
             for feature in range(n_features):
                 rows[at + feature] = 0
             for i in range(indptr[samples[r]], indptr[samples[r] + 1]):
-                rows[at + indices[i]] += data[i]
+                rows[at + indices[i]] += data[i] + (data[i] - data[i])
         elif op[TAPS_AT] < 0:
             # Whole vectors, but none that may reach beyond the last sample.
             whole = n_features // lanes_of(rows) * lanes_of(rows)
             for feature in range(0, whole, lanes_of(rows)):
-                store(load(data, start + feature), rows, at + feature)
+                store(_nan_unless_finite(load(data, start + feature)), rows, at + feature)
             for feature in range(whole, n_features):
-                rows[at + feature] = data[start + feature]
+                x = data[start + feature]
+                rows[at + feature] = x + (x - x)
         else:
             for feature in range(n_features):
-                rows[at + feature] = data[start + tables[op[TAPS_AT] + feature]]
+                x = data[start + tables[op[TAPS_AT] + feature]]
+                rows[at + feature] = x + (x - x)
 
 
 @part
@@ -114,20 +142,20 @@ def dense_forward(op, theta, packed, rows, row, n_rows, training):
     lanes = lanes_of(rows)
     n_in, n_out, in_stride, out_stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
     start = op[OUT_AT] + row * out_stride
-    x_at = op[IN_AT] + row * in_stride
+    x_at, width = op[IN_AT] + row * in_stride, whole_vectors(n_out, lanes)
     if op[PACKED_AT] >= 0:
         w_at = op[PACKED_AT]
-        matrix_product(rows, x_at, in_stride, 1, packed, w_at, 0, n_in, rows, start, out_stride, n_rows, n_out)
+        matrix_product(rows, x_at, in_stride, 1, packed, w_at, 0, n_in, rows, start, out_stride, n_rows, width)
     else:
         w_at = op[W_AT]
-        matrix_product(rows, x_at, in_stride, 1, theta, w_at, n_out, n_in, rows, start, out_stride, n_rows, n_out)
+        matrix_product(rows, x_at, in_stride, 1, theta, w_at, n_out, n_in, rows, start, out_stride, n_rows, width)
     for r in range(n_rows):
         at = start + r * out_stride
-        for c in range(0, n_out, lanes):
-            z = add(load(rows, at + c), load(theta, op[B_AT] + c))
-            store(activate(op[ACTIVATION], z), rows, at + c)
-            if training and op[SLOPE_AT] >= 0:
+        if training and op[SLOPE_AT] >= 0:
+            for c in range(0, n_out, lanes):
+                z = add(load(rows, at + c), load(theta, op[B_AT] + c))
                 store(slope(op[ACTIVATION], z), rows, op[SLOPE_AT] + (row + r) * out_stride + c)
+        activate_row(op[ACTIVATION], rows, at, theta, op[B_AT], n_out)
 
 
 @part
@@ -151,43 +179,45 @@ def dense_backward(op, rows, packed, row, n_rows):
     if op[INPUT_DELTA_AT] >= 0:
         d_at, at = op[DELTA_AT] + row * out_stride, op[INPUT_DELTA_AT] + row * in_stride
         back = op[BACK_PACKED_AT]
-        matrix_product(rows, d_at, out_stride, 1, packed, back, 0, n_out, rows, at, in_stride, n_rows, n_in)
+        width = whole_vectors(n_in, lanes_of(rows))
+        matrix_product(rows, d_at, out_stride, 1, packed, back, 0, n_out, rows, at, in_stride, n_rows, width)
 
 
 @part
-def dense_pack(op, theta, packed, worker, n_workers):
-    """Pack the weights [input][output] in panels, [panel][input][output]; each worker packs some of them."""
+def dense_pack(op, theta, packed, start, stop):
+    """Pack the weights [input][output] of the inputs start..stop, of which the first is a multiple of the lanes.
+
+    Forward in panels [panel][input][output], backward [panel][output][input].
+    """
     lanes, n_in, n_out = lanes_of(theta), op[N_INPUTS], op[N_OUTPUTS]
-    column, panel = 0, 0
-    while column < n_out:
+    column = 0
+    while op[PACKED_AT] >= 0 and column < n_out:
         width = panel_vectors(n_out - column, lanes) * lanes
-        if panel % n_workers == worker:
-            for k in range(n_in):
-                at, to = op[W_AT] + k * n_out + column, op[PACKED_AT] + column * n_in + k * width
-                for c in range(0, width, lanes):
-                    store(load(theta, at + c), packed, to + c)
-        column, panel = column + width, panel + 1
+        for k in range(start, stop):
+            at, to = op[W_AT] + k * n_out + column, op[PACKED_AT] + column * n_in + k * width
+            for c in range(0, width, lanes):
+                store(load(theta, at + c), packed, to + c)
+        column += width
+    column = 0
+    while op[BACK_PACKED_AT] >= 0 and column < stop:
+        width = panel_vectors(n_in - column, lanes) * lanes
+        for i in range(max(column, start), min(column + width, stop), lanes):
+            _transpose(op, theta, packed, i, op[BACK_PACKED_AT] + column * n_out + i - column, width)
+        column += width
 
 
 @part
-def dense_transpose(op, theta, packed, worker, n_workers):
-    """Pack the weights for the backward product, [panel][output][input]; each worker packs some of the panels."""
+def _transpose(op, theta, packed, i, to, step):
+    """packed[to + o * step + j] = theta[input i + j, output o] for as many inputs as there are lanes."""
     lanes, n_in, n_out = lanes_of(theta), op[N_INPUTS], op[N_OUTPUTS]
-    column, panel = 0, 0
-    while column < n_in:
-        width = panel_vectors(n_in - column, lanes) * lanes
-        stop = min(column + width, n_in) if panel % n_workers == worker else column
-        for i in range(column, stop, lanes):
-            to = op[BACK_PACKED_AT] + column * n_out + i - column
-            if i + lanes <= n_in:
-                for o in range(0, n_out, lanes):
-                    at = op[W_AT] + i * n_out + o
-                    store_transposed(theta, at, n_out, packed, to + o * width, width, min(lanes, n_out - o))
-            else:
-                for last in range(i, n_in):
-                    for o in range(n_out):
-                        packed[to + o * width + last - i] = theta[op[W_AT] + last * n_out + o]
-        column, panel = column + width, panel + 1
+    if i + lanes <= n_in:
+        for o in range(0, n_out, lanes):
+            at = op[W_AT] + i * n_out + o
+            store_transposed(theta, at, n_out, packed, to + o * step, step, min(lanes, n_out - o))
+    else:
+        for last in range(i, n_in):
+            for o in range(n_out):
+                packed[to + o * step + last - i] = theta[op[W_AT] + last * n_out + o]
 
 
 @part

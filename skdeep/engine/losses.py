@@ -29,13 +29,13 @@ from skdeep.engine.simd import (
 def loss_and_delta(code, parameter, op, rows, row, Y, weights, samples):
     """The summed loss of the samples and their weight; the loss's gradient by the last layer goes to its delta.
 
-    Losses are summed over the outputs, and each sample counts by its weight.
+    Losses are summed over the outputs, and each sample counts by its weight: 1 where there are no weights.
     """
     total, total_weight = 0.0, 0.0
     n_outputs = op[N_OUTPUTS]
     for r in range(len(samples)):
         a, d = op[OUT_AT] + (row + r) * op[OUT_STRIDE], op[DELTA_AT] + (row + r) * op[OUT_STRIDE]
-        y, weight = Y[samples[r]], weights[samples[r]]
+        y, weight = Y[samples[r]], weights[samples[r]] if len(weights) > 0 else rows.dtype.type(1)
         if code == SOFTMAX_CROSS_ENTROPY:
             loss = _softmax_cross_entropy(rows, a, d, y, n_outputs)
         elif code == LOGISTIC_CROSS_ENTROPY:

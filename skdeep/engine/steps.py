@@ -18,9 +18,9 @@ from skdeep.engine.dense import (
     dense_bias_gradient,
     dense_forward,
     dense_pack,
-    dense_transpose,
     dense_weight_gradient,
     input_rows,
+    whole_vectors,
 )
 from skdeep.engine.dropout import dropout_backward, dropout_forward, dropout_maps_backward, dropout_maps_forward
 from skdeep.engine.jit import (
@@ -64,7 +64,6 @@ from skdeep.engine.program import (
     ACTIVATE,
     ACTIVATE_MAPS,
     AVERAGE_POOL,
-    BACK_PACKED_AT,
     BACKWARD,
     CHUNK,
     CLIP_NORM,
@@ -91,6 +90,7 @@ from skdeep.engine.program import (
     LOSS_PARAMETER,
     MAP_SPAN,
     MAX_POOL,
+    N_INPUTS,
     N_OUTPUTS,
     NORM_SCALE,
     NORMALISE,
@@ -98,7 +98,6 @@ from skdeep.engine.program import (
     OUT_AT,
     OUT_STRIDE,
     PACK,
-    PACKED_AT,
     PHASE_KIND,
     PHASE_START,
     PHASE_STOP,
@@ -124,15 +123,14 @@ from skdeep.engine.updates import finish_gradient, update_span
 
 
 @part
-def _pack(ops, tables, theta, packed, running, rows, training, worker, n_workers):
-    """What operations need before the first sample of a batch."""
+def _pack(ops, tables, theta, packed, running, rows, training, step, worker, n_workers):
+    """What operations need before the first sample of a batch; each update packs the dense weights for the next."""
     for i in range(len(ops)):
         op = ops[i]
         if op[KIND] == DENSE:
-            if op[PACKED_AT] >= 0:
-                dense_pack(op, theta, packed, worker, n_workers)
-            if op[BACK_PACKED_AT] >= 0:
-                dense_transpose(op, theta, packed, worker, n_workers)
+            if step == 0:
+                share = whole_vectors((op[N_INPUTS] + n_workers - 1) // n_workers, lanes_of(theta))
+                dense_pack(op, theta, packed, worker * share, min((worker + 1) * share, op[N_INPUTS]))
         elif i % n_workers == worker and op[KIND] == CONVOLUTION:
             convolution_pack(op, tables, theta, packed)
         elif i % n_workers == worker and (op[KIND] == NORMALISE or op[KIND] == NORMALISE_MAPS) and not training:
@@ -373,7 +371,7 @@ def run_steps(
         if kind == PACK:
             if place == 0 and (training or step == 0):
                 for worker in prange(n_workers):
-                    _pack(ops, tables, theta, packed, running, rows, training, worker, n_workers)
+                    _pack(ops, tables, theta, packed, running, rows, training, step, worker, n_workers)
         elif kind == STATISTICS or kind == DELTA_SUMS:
             if place == 0:
                 for worker in prange(n_workers):
@@ -432,6 +430,9 @@ def run_steps(
                         )
                     if kind != GRADIENTS:
                         update_span(theta, grad, at, first, second, hyper, rate, t, start, stop, weight, shrink)
+                        if tasks[i, TASK_KIND] == DENSE_ROWS and hyper[SOLVER] != GRADIENT_ONLY:
+                            op = ops[tasks[i, TASK_OPERATION]]
+                            dense_pack(op, theta, packed, tasks[i, TASK_START], tasks[i, TASK_STOP])
         if (turn + 1) % (n_phases * n_parts) == 0 and len(Y) > 0:
             step_weights[step] = _total(chunk_weights, n_chunks)
             step_losses[step] = _total(chunk_losses, n_chunks) / step_weights[step] + _total(task_penalties, len(tasks))

@@ -119,14 +119,16 @@ def _fill_products(kind, n_features, x, x_at, top, y, y_at, n_rows, scratch, to)
                 at = to + row * PANEL + column
                 if kind == SQUARED_DISTANCE:
                     sum_squared_differences(
-                        x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, first
+                        x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
                     )
                 elif kind == ABSOLUTE_DISTANCE:
                     sum_absolute_differences(
-                        x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, first
+                        x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
                     )
                 else:
-                    sum_products(x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, first)
+                    sum_products(
+                        x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
+                    )
 
 
 @part

@@ -130,37 +130,38 @@ def _row_tile_of(context, builder, signature, args, combine, resume=None):
     return _contract(builder, vector, n_, (rows, vecs), factors, combine, resume=resume, loop=_rolled_loop)
 
 
-@intrinsic(prefer_literal=True)
-def dot_tile(typingctx, X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS):
-    """tile[p, q] = sum over k < n of X[x_at + p * x_row + k * x_step] * Y[y_at + k * y_step + q * lanes :]."""
-    result = types.UniTuple(VecType(X.dtype), ROWS.literal_value * VECS.literal_value)
-
-    def codegen(context, builder, signature, args):
-        tile = _row_tile_of(context, builder, signature, args, _product)
-        return context.make_tuple(builder, signature.return_type, tile)
-
-    return result(X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS), codegen
-
-
 def _summing(combine):
-    """The intrinsic that leaves a row tile of sums in memory, and goes on from there where `resumed`."""
+    """The intrinsic that leaves a row tile of sums in the first n_columns of rows of `out`.
 
-    def sum_tile(typingctx, X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS, out, at, out_row, resumed):
+    It goes on from what is there where `resumed`, and may then read beyond the last column.
+    """
+
+    def sum_tile(
+        typingctx, X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS, out, at, out_row, n_columns, resumed
+    ):
         vecs = VECS.literal_value
 
         def codegen(context, builder, signature, args):
-            out_, at_, out_row_, resumed_ = args[10:]
+            out_, at_, out_row_, n_columns_, resumed_ = args[10:]
             vector, places = context.get_value_type(VecType(X.dtype)), []
             for p in range(ROWS.literal_value):
                 row = address(context, builder, out, out_, at_, times(builder, out_row_, p))
                 places += [builder.gep(row, [index(q * vector.count)]) for q in range(vecs)]
             resume = builder.icmp_signed("!=", resumed_, ir.Constant(resumed_.type, 0)), places
             values = _row_tile_of(context, builder, signature, args, combine, resume)
-            for value, place in zip(values, places, strict=True):
-                store_at(builder, value, place)
+            for q in range(vecs):
+                left = builder.sub(n_columns_, ir.Constant(n_columns_.type, q * vector.count))
+                whole = builder.icmp_signed(">=", left, ir.Constant(left.type, vector.count))
+                with builder.if_else(whole, likely=True) as (then, otherwise):
+                    with then:
+                        for value, place in zip(values[q::vecs], places[q::vecs], strict=True):
+                            store_at(builder, value, place)
+                    with otherwise:  # some processors store by a mask slowly
+                        for value, place in zip(values[q::vecs], places[q::vecs], strict=True):
+                            masked_store_at(builder, value, place, left)
             return context.get_dummy_value()
 
-        arguments = X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS, out, at, out_row, resumed
+        arguments = X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS, out, at, out_row, n_columns, resumed
         return types.void(*arguments), codegen
 
     return intrinsic(prefer_literal=True)(sum_tile)
@@ -306,23 +307,6 @@ def store_lane_sums(typingctx, tile, out, at):
         return context.get_dummy_value()
 
     return types.void(tile, out, at), codegen
-
-
-@intrinsic(prefer_literal=True)
-def store_tile_columns(typingctx, tile, out, at, row_step, n, VECS):
-    """out[at + p * row_step :][:n] = row p of the tile, for n up to VECS * lanes."""
-    vecs = VECS.literal_value
-
-    def codegen(context, builder, signature, args):
-        tile_, out_, at_, row_step_, n_ = args[:5]
-        for j, value in enumerate(cgutils.unpack_tuple(builder, tile_)):
-            p, q = divmod(j, vecs)
-            first = ir.Constant(n_.type, q * value.type.count)
-            pointer = address(context, builder, out, out_, at_, times(builder, row_step_, p), first)
-            masked_store_at(builder, value, pointer, builder.sub(n_, first))
-        return context.get_dummy_value()
-
-    return types.void(tile, out, at, row_step, n, VECS), codegen
 
 
 @intrinsic(prefer_literal=True)

@@ -110,7 +110,7 @@ class _Rows:
 class _Compiler:
     def __init__(self, network, dtype, batch_size, training):
         self.network, self.lanes, self.training = network, lanes_of(dtype), training
-        self.n_rows = _round_up(batch_size, p.CHUNK)
+        self.batch_size, self.n_rows = batch_size, _round_up(batch_size, p.CHUNK)
         self.ops, self.tables, self.tasks, self.n_table, self.layer_of = [], [], [], 0, {}
         self.workspace_size, self.rows_size, self.packed_size = p.SCRATCH * self.lanes, 0, 0
         self.n_map_parameters, self.work, self.longest_span = 0, 0, TASK_SIZE
@@ -585,14 +585,15 @@ class _Compiler:
             n_out,
             W_AT=bound.weights.start,
             B_AT=bound.bias.start,
-            # Behind maps few samples come together, and the weights come from far away for each.
-            PACKED_AT=self._packed(n_in * _round_up(n_out, self.lanes)) if self._on_maps() else -1,
+            # Weights that few samples pass are not worth being packed.
+            PACKED_AT=self._packed(n_in * _round_up(n_out, self.lanes)) if self.batch_size > ROWS else -1,
             BACK_PACKED_AT=self._packed(n_out * _round_up(n_in, self.lanes)) if source.delta_at >= 0 else -1,
             **self._activation(bound.layer, n_out),
         )
         self._weights_of(bound)
         operation = len(self.ops) - 1
-        n_inputs = _round_up(max(1, TASK_SIZE // n_out), ROWS)
+        # Whole register tiles of the gradient, and whole squares of the transposed weights.
+        n_inputs = _round_up(max(1, TASK_SIZE // n_out), math.lcm(ROWS, self.lanes))
         for start in range(0, n_in, n_inputs):
             self.tasks.append([p.DENSE_ROWS, operation, start, min(start + n_inputs, n_in), 1])
         self.longest_span = max(self.longest_span, n_inputs * n_out)

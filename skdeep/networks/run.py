@@ -159,9 +159,9 @@ class Run:
         in_passing = not self._clipping and hyper[p.SOLVER] != p.GRADIENT_ONLY
         grad_size = n_workers * longest_span if in_passing else self._n_padded
         if len(self._tasks) and self._grad.size < grad_size:
-            self._grad = aligned_zeros(grad_size, self.dtype)
+            self._grad = aligned_zeros(grad_size + VECS * lanes(self.dtype), self.dtype)
         data, indices, indptr = _rows_of(X)
-        weights = np.ones(X.shape[0], self.dtype) if weights is None else _aligned(weights)
+        weights = np.zeros(0, self.dtype) if weights is None else _aligned(weights)
         Y = _aligned(Y)
         steps = Steps(np.zeros(len(factors)), np.zeros(len(factors)), np.zeros(len(self.network.with_weights)))
         n_turns, longest, began = len(factors) * len(self.program.phases) * n_parts, 1, time.perf_counter()

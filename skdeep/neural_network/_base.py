@@ -201,8 +201,9 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=float_dtypes(X), order="C", reset=shape is None, **checks)
         return X.tocsr() if sparse.issparse(X) else X, y, (X.shape[1],)
 
-    def _rows(self, X):
-        X = validate_data(self, X, dtype=float_dtypes(X), order="C", reset=False, **self._x_checks)
+    def _rows(self, X, **checks):
+        checks = self._x_checks | checks
+        X = validate_data(self, X, dtype=float_dtypes(X), order="C", reset=False, **checks)
         return X.tocsr() if sparse.issparse(X) else X
 
     def _split(self, X, y, sample_weight, held_out, outputs, shape, rng):
@@ -422,14 +423,20 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
 
     def _activations(self, network, X):
         """Outputs of a network of the first layers of the fitted one."""
-        X = self._typed_rows(X)
+        # Dense layers make NaN of all that is not finite: X need not be read for it before.
+        finite_by_outputs = isinstance(network.bound[0].layer, Dense)
+        X = self._typed_rows(X, ensure_all_finite=not finite_by_outputs)
         theta, statistics = self.theta_[: network.n_parameters], self._statistics[: network.n_statistics]
         batch_size = min(PREDICTION_BATCH, max(X.shape[0], 1))
-        return Run(network, theta, batch_size, training=False, statistics=statistics).predict(X)
+        outputs = Run(network, theta, batch_size, training=False, statistics=statistics).predict(X)
+        if finite_by_outputs and not np.isfinite(outputs).all():
+            numbers = X.data if sparse.issparse(X) else X
+            assert_all_finite(numbers, input_name="X", estimator_name=type(self).__name__)
+        return outputs
 
-    def _typed_rows(self, X):
+    def _typed_rows(self, X, **checks):
         """X as the fitted network reads it."""
-        return _cast(self._rows(X), self.theta_.dtype)
+        return _cast(self._rows(X, **checks), self.theta_.dtype)
 
     def _tangent(self):
         """The derivatives of the last layer's outputs by `theta_`."""

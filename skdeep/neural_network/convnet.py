@@ -68,9 +68,9 @@ class _ConvNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralNetwork,
         X, y, _ = super()._validate(X, y, shape)
         return X, y, image_shape(X.shape[1], self.image_shape, told or shape, self.data_format)
 
-    def _rows(self, X):
+    def _rows(self, X, **checks):
         X, _ = self._as_rows(X, self.image_shape_in_)
-        return super()._rows(X)
+        return super()._rows(X, **checks)
 
     def _as_rows(self, X, shape):
         """A row for each image, and the shape that X tells, which is `shape` unless that is None."""

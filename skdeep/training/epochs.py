@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import shuffle
 
 from skdeep.networks.run import PREDICTION_BATCH, Run, Steps
 from skdeep.training.optimisers import hyperparameters
@@ -181,13 +180,13 @@ def train(run, data, plan, history, rng, begin_epoch, validation=None, learned=N
     if stops_early and history.best is None and history.best_score > -np.inf:
         history.best = _snapshot(run)
     for _ in range(history.n_before if plan.shuffle else 0):
-        order = shuffle(order, random_state=rng)
+        rng.shuffle(order)
     converged, history.n_iter = False, 0
     n_epochs = history.n_before + plan.max_iter
     for epoch in range(history.n_before, n_epochs):
         end_epoch = begin_epoch()
         if plan.shuffle:
-            order = shuffle(order, random_state=rng)
+            rng.shuffle(order)
         rates = factors(plan.schedule, epoch * n_steps, n_steps, n_epochs * n_steps)
         rates *= history.learning_rate / plan.optimiser.learning_rate
         steps = _pass(run, data, plan, order, hyper, rates, epoch=len(history.loss_curve))
