@@ -21,6 +21,7 @@ from skdeep.engine.program import (
 )
 from skdeep.engine.simd import (
     add,
+    fma,
     lanes_of,
     load,
     multiply,
@@ -86,6 +87,35 @@ def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_
 
 
 @part
+def _row_product(x, x_at, W, w_at, n, n_columns, out, out_at):
+    """out[c] = sum over k < n of x[x_at + k] * W[w_at + k * n_columns + c], in the order of k, for whole vectors of c.
+
+    The weights, of which each is needed once, come from memory as they lie there.
+    """
+    lanes = lanes_of(out)
+    for c in range(0, n_columns, lanes):
+        store(splat(out.dtype.type(0)), out, out_at + c)
+    whole = n // 4 * 4
+    for k in range(0, whole, 4):
+        x_0, x_1, x_2, x_3 = (
+            splat(x[x_at + k]),
+            splat(x[x_at + k + 1]),
+            splat(x[x_at + k + 2]),
+            splat(x[x_at + k + 3]),
+        )
+        for c in range(0, n_columns, lanes):
+            at = w_at + k * n_columns + c
+            total = fma(x_0, load(W, at), load(out, out_at + c))
+            total = fma(x_1, load(W, at + n_columns), total)
+            total = fma(x_2, load(W, at + 2 * n_columns), total)
+            store(fma(x_3, load(W, at + 3 * n_columns), total), out, out_at + c)
+    for k in range(whole, n):
+        for c in range(0, n_columns, lanes):
+            total = fma(splat(x[x_at + k]), load(W, w_at + k * n_columns + c), load(out, out_at + c))
+            store(total, out, out_at + c)
+
+
+@part
 def input_rows(op, tables, data, indices, indptr, samples, rows, row):
     """Rows of X, dense or compressed; of images, in the order height, width, channel."""
     n_features = op[N_INPUTS]
@@ -118,6 +148,9 @@ def dense_forward(op, theta, packed, rows, row, n_rows, training):
     if op[PACKED_AT] >= 0:
         w_at = op[PACKED_AT]
         matrix_product(rows, x_at, in_stride, 1, packed, w_at, 0, n_in, rows, start, out_stride, n_rows, n_out)
+    elif n_rows < ROWS:
+        for r in range(n_rows):
+            _row_product(rows, x_at + r * in_stride, theta, op[W_AT], n_in, n_out, rows, start + r * out_stride)
     else:
         w_at = op[W_AT]
         matrix_product(rows, x_at, in_stride, 1, theta, w_at, n_out, n_in, rows, start, out_stride, n_rows, n_out)

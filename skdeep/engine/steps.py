@@ -61,6 +61,7 @@ from skdeep.engine.pointwise import (
 )
 from skdeep.engine.pool import average_pool_forward, max_pool_forward, pool_backward
 from skdeep.engine.program import (
+    ACROSS,
     ACTIVATE,
     ACTIVATE_MAPS,
     AVERAGE_POOL,
@@ -141,7 +142,7 @@ def _pack(ops, tables, theta, packed, running, rows, training, worker, n_workers
 
 @part
 def _forward(ops, tables, theta, packed, data, indices, indptr, samples, row, spaces, rows, training, seed, step):
-    """Take chunks of samples through operations; a block of them, one to a lane, has a workspace of its own."""
+    """Take chunks of samples through operations; on maps, each block of them has a workspace of its own."""
     lanes, n = lanes_of(theta), len(samples)
     for i in range(len(ops)):
         op = ops[i]
@@ -156,10 +157,11 @@ def _forward(ops, tables, theta, packed, data, indices, indptr, samples, row, sp
         elif op[KIND] == DROPOUT:
             dropout_forward(op, rows, row, samples, seed, step)
         else:
-            for first in range(0, n, lanes):
+            block = lanes // op[ACROSS]
+            for first in range(0, n, block):
                 _forward_maps(
-                    op, tables, theta, packed, data, samples[first : first + lanes], row + first,
-                    spaces[first // lanes], rows, training, seed, step,
+                    op, tables, theta, packed, data, samples[first : first + block], row + first,
+                    spaces[first // block], rows, training, seed, step,
                 )  # fmt: skip
 
 
@@ -351,6 +353,7 @@ def run_steps(
     total_squares: doubles_out,
     step_losses: doubles_out,
     step_weights: doubles_out,
+    n_blocks: integer,
     keep_maps: integer,
     n_workers: integer,
 ):
@@ -361,7 +364,7 @@ def run_steps(
     """
     training = len(tasks) > 0
     lanes, n_phases = lanes_of(theta), len(phases)
-    last, n_blocks = ops[len(ops) - 1], max(1, CHUNK // lanes)
+    last = ops[len(ops) - 1]
     for turn in range(first_turn, stop_turn):
         step, place = turn // (n_phases * n_parts), turn % n_parts
         phase = phases[turn // n_parts % n_phases]

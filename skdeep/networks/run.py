@@ -205,6 +205,7 @@ class Run:
                 self._total_squares,
                 steps.losses,
                 steps.weights,
+                self.program.n_blocks,
                 int(self.program.keep_maps),
                 n_workers,
             )
@@ -220,9 +221,9 @@ class Run:
         """Planes for the blocks of one chunk, for each worker or for each chunk; frames of zeros are never written."""
         n_chunks = len(self._chunk_losses) if self.program.keep_maps else n_workers
         if n_chunks not in self._workspaces:
-            n_blocks = max(1, p.CHUNK // lanes(self.dtype))
-            size = n_chunks * n_blocks * self.program.workspace_size
-            self._workspaces[n_chunks] = aligned_zeros(size, self.dtype).reshape(n_chunks * n_blocks, -1)
+            n_spaces = n_chunks * self.program.n_blocks
+            numbers = aligned_zeros(n_spaces * self.program.workspace_size, self.dtype)
+            self._workspaces[n_chunks] = numbers.reshape(n_spaces, -1)
         return self._workspaces[n_chunks]
 
 
