@@ -120,9 +120,24 @@ def pack_taps(theta, w_at, n_outputs, output_step, tables, rows_at, n_taps, tile
 
 
 @part
+def _pack_vectors(op, tables, theta, packed):
+    """packed[tile][tap][channel], whole vectors of channels: what lies beyond the last is multiplied for nobody."""
+    n_taps = op[N_TAPS]
+    for tile in range(op[TILES_AT], op[TILES_AT] + op[N_TILES]):
+        first, width = tables[tile], tables[tile + 1] - tables[tile]
+        for t in range(n_taps):
+            at, to = op[W_AT] + tables[op[TAP_ROWS_AT] + t] + first, op[PACKED_AT] + first * n_taps + t * width
+            for q in range(0, width, lanes_of(packed)):
+                store(load(theta, at + q), packed, to + q)
+
+
+@part
 def convolution_pack(op, tables, theta, packed):
     """Pack the weights for the forward correlation and, inputs and outputs exchanged, for the one backward."""
     n_in, n_out, w_at = op[N_INPUTS], op[N_OUTPUTS], op[W_AT]
+    if op[ACROSS] > 1:
+        _pack_vectors(op, tables, theta, packed)
+        return
     pack_taps(
         theta, w_at, n_out, 1, tables, op[TAP_ROWS_AT], op[N_TAPS], op[TILES_AT], op[N_TILES], packed, op[PACKED_AT]
     )
@@ -177,13 +192,14 @@ _outputs_many, _outputs_few = _outputs_of(MANY_VECTORS, CHANNELS_IN_LANES), _out
 
 
 @part
-def convolution_forward(op, tables, ws, packed, theta, training):
+def convolution_forward(op, tables, ws, packed, theta, start, stop, training):
+    """The outputs start..stop of each channel."""
     rectified = op[ACTIVATION] == RELU
     floor = splat(ws.dtype.type(0 if rectified else -math.inf))
     tiles = op[TILES_AT], op[TILES_AT] + op[N_TILES]
     middle = tiles[0] + op[N_WIDE]
-    for first in range(0, op[N_WINDOWS], SPAN):
-        windows = first, min(first + SPAN, op[N_WINDOWS])
+    for first in range(start, stop, SPAN):
+        windows = first, min(first + SPAN, stop)
         if op[ACROSS] == 1:
             _outputs_wide(op, tables, ws, packed, theta, floor, windows, (tiles[0], middle), training)
             _outputs_narrow(op, tables, ws, packed, theta, floor, windows, (middle, tiles[1]), training)
@@ -192,7 +208,7 @@ def convolution_forward(op, tables, ws, packed, theta, training):
             _outputs_few(op, tables, ws, packed, theta, floor, windows, (middle, tiles[1]), training)
     if not rectified and op[ACTIVATION] != IDENTITY:
         for channel in range(0, op[N_OUTPUTS], op[ACROSS]):
-            for window in range(op[N_WINDOWS]):
+            for window in range(start, stop):
                 at = output_place(op, tables, channel, window)
                 store(activate(op[ACTIVATION], load(ws, at)), ws, at)
 

@@ -87,10 +87,11 @@ def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_
 
 
 @part
-def _row_product(x, x_at, W, w_at, n, n_columns, out, out_at):
-    """out[c] = sum over k < n of x[x_at + k] * W[w_at + k * n_columns + c], in the order of k, for whole vectors of c.
+def _row_product(x, x_at, W, w_at, w_row, n, out, out_at, n_columns):
+    """out[out_at + c] = sum over k < n of x[x_at + k] * W[w_at + k * w_row + c], for whole vectors of c.
 
-    The weights, of which each is needed once, come from memory as they lie there.
+    Each sum runs over k in order, as in `matrix_product`; but the weights, which nothing else needs, come from memory
+    row by row, as they lie there.
     """
     lanes = lanes_of(out)
     for c in range(0, n_columns, lanes):
@@ -104,14 +105,14 @@ def _row_product(x, x_at, W, w_at, n, n_columns, out, out_at):
             splat(x[x_at + k + 3]),
         )
         for c in range(0, n_columns, lanes):
-            at = w_at + k * n_columns + c
+            at = w_at + k * w_row + c
             total = fma(x_0, load(W, at), load(out, out_at + c))
-            total = fma(x_1, load(W, at + n_columns), total)
-            total = fma(x_2, load(W, at + 2 * n_columns), total)
-            store(fma(x_3, load(W, at + 3 * n_columns), total), out, out_at + c)
+            total = fma(x_1, load(W, at + w_row), total)
+            total = fma(x_2, load(W, at + 2 * w_row), total)
+            store(fma(x_3, load(W, at + 3 * w_row), total), out, out_at + c)
     for k in range(whole, n):
         for c in range(0, n_columns, lanes):
-            total = fma(splat(x[x_at + k]), load(W, w_at + k * n_columns + c), load(out, out_at + c))
+            total = fma(splat(x[x_at + k]), load(W, w_at + k * w_row + c), load(out, out_at + c))
             store(total, out, out_at + c)
 
 
@@ -139,28 +140,29 @@ def input_rows(op, tables, data, indices, indptr, samples, rows, row):
 
 
 @part
-def dense_forward(op, theta, packed, rows, row, n_rows, training):
-    """rows[out] = activation(rows[in] W + b) for n_rows samples from `row` on."""
-    lanes = lanes_of(rows)
+def dense_forward(op, theta, packed, rows, row, n_rows, start, stop, training):
+    """rows[out] = activation(rows[in] W + b) for n_rows samples from `row` on and the units start..stop.
+
+    They are all, or whole vectors of them if the weights are not packed.
+    """
     n_in, n_out, in_stride, out_stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
-    start = op[OUT_AT] + row * out_stride
-    x_at = op[IN_AT] + row * in_stride
+    x_at, at, n = op[IN_AT] + row * in_stride, op[OUT_AT] + row * out_stride + start, stop - start
+    w_at = op[W_AT] + start
     if op[PACKED_AT] >= 0:
-        w_at = op[PACKED_AT]
-        matrix_product(rows, x_at, in_stride, 1, packed, w_at, 0, n_in, rows, start, out_stride, n_rows, n_out)
+        packed_at = op[PACKED_AT]
+        matrix_product(rows, x_at, in_stride, 1, packed, packed_at, 0, n_in, rows, at, out_stride, n_rows, n)
     elif n_rows < ROWS:
         for r in range(n_rows):
-            _row_product(rows, x_at + r * in_stride, theta, op[W_AT], n_in, n_out, rows, start + r * out_stride)
+            _row_product(rows, x_at + r * in_stride, theta, w_at, n_out, n_in, rows, at + r * out_stride, n)
     else:
-        w_at = op[W_AT]
-        matrix_product(rows, x_at, in_stride, 1, theta, w_at, n_out, n_in, rows, start, out_stride, n_rows, n_out)
+        matrix_product(rows, x_at, in_stride, 1, theta, w_at, n_out, n_in, rows, at, out_stride, n_rows, n)
     for r in range(n_rows):
-        at = start + r * out_stride
-        for c in range(0, n_out, lanes):
-            z = add(load(rows, at + c), load(theta, op[B_AT] + c))
-            store(activate(op[ACTIVATION], z), rows, at + c)
+        for c in range(0, n, lanes_of(rows)):
+            unit = at + r * out_stride + c
+            z = add(load(rows, unit), load(theta, op[B_AT] + start + c))
+            store(activate(op[ACTIVATION], z), rows, unit)
             if training and op[SLOPE_AT] >= 0:
-                store(slope(op[ACTIVATION], z), rows, op[SLOPE_AT] + (row + r) * out_stride + c)
+                store(slope(op[ACTIVATION], z), rows, op[SLOPE_AT] + unit - op[OUT_AT])
 
 
 @part

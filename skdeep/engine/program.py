@@ -109,8 +109,9 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     N_COLUMNS,
 ) = range(55)
 
-# What a step does, one phase after the other: the items of a phase run in parallel.
-PACK, FORWARD, THROUGH, BACKWARD, STATISTICS, DELTA_SUMS, GRADIENTS, UPDATE, GRADIENTS_AND_UPDATE = range(9)
+# What a step does, one phase after the other: the items of a phase run in parallel. Where samples are few, a SHARED
+# phase is one operation, of whose pixels or units each worker takes some.
+PACK, FORWARD, SHARED, THROUGH, BACKWARD, STATISTICS, DELTA_SUMS, GRADIENTS, UPDATE, GRADIENTS_AND_UPDATE = range(10)
 # START and STOP are operations, TOGETHER the chunks that a worker takes through them side by side.
 PHASE_KIND, PHASE_START, PHASE_STOP, PHASE_TOGETHER, N_PHASE_COLUMNS = range(5)
 

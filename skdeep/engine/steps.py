@@ -93,6 +93,7 @@ from skdeep.engine.program import (
     MAP_SPAN,
     MAX_POOL,
     N_OUTPUTS,
+    N_WINDOWS,
     NORM_SCALE,
     NORMALISE,
     NORMALISE_MAPS,
@@ -104,6 +105,8 @@ from skdeep.engine.program import (
     PHASE_START,
     PHASE_STOP,
     PHASE_TOGETHER,
+    PIXELS,
+    SHARED,
     SOLVER,
     STATISTICS,
     STATISTICS_AT,
@@ -149,7 +152,7 @@ def _forward(ops, tables, theta, packed, data, indices, indptr, samples, row, sp
         if op[KIND] == INPUT_ROWS:
             input_rows(op, tables, data, indices, indptr, samples, rows, row)
         elif op[KIND] == DENSE:
-            dense_forward(op, theta, packed, rows, row, n, training)
+            dense_forward(op, theta, packed, rows, row, n, 0, op[N_OUTPUTS], training)
         elif op[KIND] == ACTIVATE:
             activate_rows_forward(op, rows, row, n, training)
         elif op[KIND] == NORMALISE:
@@ -172,7 +175,7 @@ def _forward_maps(op, tables, theta, packed, data, samples, row, ws, rows, train
     if op[KIND] == INPUT_MAPS:
         input_maps(op, tables, data, samples, n, ws)
     elif op[KIND] == CONVOLUTION:
-        convolution_forward(op, tables, ws, packed, theta, training)
+        convolution_forward(op, tables, ws, packed, theta, 0, op[N_WINDOWS], training)
     elif op[KIND] == LOCAL:
         local_forward(op, tables, ws, theta)
     elif op[KIND] == MAX_POOL:
@@ -189,6 +192,25 @@ def _forward_maps(op, tables, theta, packed, data, samples, row, ws, rows, train
         dropout_maps_forward(op, tables, samples, n, ws, seed, step)
     elif op[KIND] == FLATTEN:
         flatten_forward(op, tables, ws, rows, row, n)
+
+
+@part
+def _forward_shared(op, tables, theta, packed, spaces, rows, n_samples, worker, n_workers):
+    """One worker's share of an operation: of the outputs of each channel, or of the units, of all samples."""
+    if op[KIND] == CONVOLUTION:
+        start, stop = _share(op[N_WINDOWS], PIXELS, worker, n_workers)
+        for sample in range(n_samples):
+            convolution_forward(op, tables, spaces[sample], packed, theta, start, stop, False)
+    else:
+        start, stop = _share(op[N_OUTPUTS], lanes_of(rows), worker, n_workers)
+        dense_forward(op, theta, packed, rows, 0, n_samples, start, stop, False)
+
+
+@part
+def _share(n, unit, worker, n_workers):
+    """One worker's share, start and stop, of n items of which so many hang together."""
+    n_units = (n + unit - 1) // unit
+    return worker * n_units // n_workers * unit, min(n, (worker + 1) * n_units // n_workers * unit)
 
 
 @part
@@ -381,6 +403,10 @@ def run_steps(
             if place == 0:
                 for worker in prange(n_workers):
                     _statistics(kind, ops[op_start], rows, partials, running, n_batch, worker, n_workers)
+        elif kind == SHARED:
+            if place == 0:
+                for worker in prange(n_workers):
+                    _forward_shared(ops[op_start], tables, theta, packed, workspaces, rows, n_batch, worker, n_workers)
         elif kind == FORWARD or kind == THROUGH or kind == BACKWARD:
             first_chunk, stop_chunk = place * n_chunks // n_parts, (place + 1) * n_chunks // n_parts
             for worker in prange(n_workers):

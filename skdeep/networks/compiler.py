@@ -34,6 +34,8 @@ from skdeep.networks.layers import (
 
 # Parameters that one task of an update takes: small enough to share among threads, large enough to pay.
 TASK_SIZE = 4096
+# Multiplications from which an operation on few samples is shared: a launch takes about as long as half of them.
+SHARED_WORK = 2**17
 # Operations that work on the workspace of a chunk.
 ON_MAPS = range(p.INPUT_MAPS, p.FLATTEN + 1)
 
@@ -145,15 +147,23 @@ class _Compiler:
             self.layer_of,
             self.longest_span,
             p.CHUNK // self.lanes if self.across == 1 else self.batch_size,
-            self._on_maps() and any(kind == p.FORWARD for kind, *_ in phases),
+            self._on_maps() and any(kind in (p.FORWARD, p.SHARED) for kind, *_ in phases),
         )
 
     def _phases(self, clipping):
-        """A step goes forward and backward in one piece, but where a normalisation needs all samples at once."""
+        """A step goes forward and backward in one piece, but where a normalisation needs all samples at once.
+
+        Where samples are too few to share them, the workers share the operations that take long.
+        """
         n, normalisations = len(self.ops), (p.NORMALISE, p.NORMALISE_MAPS)
         meetings = [i for i, op in enumerate(self.ops) if op[p.KIND] in normalisations] if self.training else []
+        shared = [i for i, op in enumerate(self.ops) if self.across > 1 and _multiply_adds(op) >= SHARED_WORK]
         starts, stops = [0, *meetings], [*meetings, n]
         phases = [(p.PACK, 0, n)]
+        for i in shared:
+            phases += [(p.FORWARD, starts[-1], i)] if i > starts[-1] else []
+            phases.append((p.SHARED, i, i + 1))
+            starts[-1] = i + 1
         for start, stop in zip(starts[:-1], stops[:-1], strict=True):
             phases += [(p.FORWARD, start, stop), (p.STATISTICS, stop, stop + 1)]
         phases.append((p.THROUGH, starts[-1], n))
@@ -462,7 +472,7 @@ class _Compiler:
         return columns
 
     def _tiles(self, n_channels):
-        """Where register tiles begin and the last ends, with as few vectors as can be beyond the channels; the wide ones."""
+        """Where register tiles begin and the last ends, as few vectors as can be beyond the channels; the wide ones."""
         wide, narrow = (p.WIDE, p.NARROW) if self.across == 1 else (p.MANY_VECTORS, p.FEW_VECTORS)
         n_vectors = -(-n_channels // self.across)
         mixtures = [(n, max(0, -(-(n_vectors - n * wide) // narrow))) for n in range(-(-n_vectors // wide) + 1)]
@@ -657,6 +667,13 @@ class _Compiler:
 def _dropped(layer):
     """Of all hashes of 32 bits, those that drop a unit."""
     return min(round(layer.rate * 2**32), 2**32 - 1)
+
+
+def _multiply_adds(op):
+    """Those of an operation that workers can share."""
+    if op[p.KIND] == p.CONVOLUTION:
+        return op[p.N_WINDOWS] * op[p.WINDOW] * op[p.N_TAPS] * op[p.N_OUTPUTS]
+    return op[p.N_INPUTS] * op[p.N_OUTPUTS] if op[p.KIND] == p.DENSE else 0
 
 
 def _channels_across(network, lanes, batch_size):

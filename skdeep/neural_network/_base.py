@@ -30,7 +30,7 @@ from skdeep.engine.activations import ACTIVATIONS
 from skdeep.networks.initialisers import INITIALISERS, xavier_uniform
 from skdeep.networks.layers import BatchNorm, Dense, Dropout
 from skdeep.networks.network import Network
-from skdeep.networks.run import PREDICTION_BATCH, Run
+from skdeep.networks.run import Run, predict
 from skdeep.networks.summary import as_html, as_text, layer_names, summary_table
 from skdeep.networks.tangent import Tangent
 from skdeep.training.augmentation import Augmentation
@@ -424,8 +424,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         """Outputs of a network of the first layers of the fitted one."""
         X = self._typed_rows(X)
         theta, statistics = self.theta_[: network.n_parameters], self._statistics[: network.n_statistics]
-        batch_size = min(PREDICTION_BATCH, max(X.shape[0], 1))
-        return Run(network, theta, batch_size, training=False, statistics=statistics).predict(X)
+        return predict(network, theta, statistics, X)
 
     def _typed_rows(self, X):
         """X as the fitted network reads it."""
