@@ -293,7 +293,7 @@ def test_same_bits_for_any_cut_into_launches(network, dtype, monkeypatch):
 @SAME_BITS
 def test_same_bits_whoever_shares_an_operation(network, dtype, monkeypatch, rng):
     # Of few samples, workers share the operations.
-    monkeypatch.setattr(compiler, "SHARED_WORK", 1)
+    monkeypatch.setattr(compiler, "SHARED_WEIGHTS", 1)
     theta, X = trained(network, dtype)[0], rng.normal(size=(50, 30)).astype(dtype)
     together = Run(Network(*NETWORKS[network]), theta, 50, training=False).predict(X)
     for n_workers in (1, 2, 3, 5):

@@ -1,5 +1,6 @@
 """Convolutional layers on blocks of samples, one sample to a lane: forward and backward side by side.
 
+Where predictions are of few samples, a block is one sample and the lanes are channels: the same sums in order.
 Geometry (stride, padding, dilation, pooling) is in the tables of the block program; here a convolution is
 a list of pixels, a list of taps and a matrix of weights.
 """
@@ -25,15 +26,14 @@ from skdeep.engine.program import (
     BACK_TAP_ROWS_AT,
     BACK_TAPS_AT,
     BACK_TILES_AT,
+    CHANNEL_VECTORS,
     CHANNELS_IN_LANES,
     DELTA_AT,
-    FEW_VECTORS,
     GRADIENT_CHANNELS,
     GRADIENT_PIXELS,
     IN_AT,
     IN_STRIDE,
     INPUT_DELTA_AT,
-    MANY_VECTORS,
     N_INPUTS,
     N_OUTPUTS,
     N_PIXELS,
@@ -135,12 +135,12 @@ def _pack_vectors(op, tables, theta, packed):
 def convolution_pack(op, tables, theta, packed):
     """Pack the weights for the forward correlation and, inputs and outputs exchanged, for the one backward."""
     n_in, n_out, w_at = op[N_INPUTS], op[N_OUTPUTS], op[W_AT]
-    if op[ACROSS] > 1:
+    if op[ACROSS] == 1:
+        pack_taps(
+            theta, w_at, n_out, 1, tables, op[TAP_ROWS_AT], op[N_TAPS], op[TILES_AT], op[N_TILES], packed, op[PACKED_AT]
+        )
+    else:
         _pack_vectors(op, tables, theta, packed)
-        return
-    pack_taps(
-        theta, w_at, n_out, 1, tables, op[TAP_ROWS_AT], op[N_TAPS], op[TILES_AT], op[N_TILES], packed, op[PACKED_AT]
-    )
     if op[INPUT_DELTA_AT] >= 0:
         rows_at, n_taps, packed_at = op[BACK_TAP_ROWS_AT], op[BACK_N_TAPS], op[BACK_PACKED_AT]
         tiles_at, n_tiles = op[BACK_TILES_AT], op[BACK_N_TILES]
@@ -188,27 +188,41 @@ def _outputs_of(WIDTH, IN_LANES):
 
 
 _outputs_wide, _outputs_narrow = _outputs_of(WIDE, SAMPLES_IN_LANES), _outputs_of(NARROW, SAMPLES_IN_LANES)
-_outputs_many, _outputs_few = _outputs_of(MANY_VECTORS, CHANNELS_IN_LANES), _outputs_of(FEW_VECTORS, CHANNELS_IN_LANES)
+_outputs_of_one_sample = _outputs_of(CHANNEL_VECTORS, CHANNELS_IN_LANES)
 
 
 @part
-def convolution_forward(op, tables, ws, packed, theta, start, stop, training):
-    """The outputs start..stop of each channel."""
-    rectified = op[ACTIVATION] == RELU
-    floor = splat(ws.dtype.type(0 if rectified else -math.inf))
+def convolution_forward(op, tables, ws, packed, theta, training):
+    floor = _floor(op, ws)
     tiles = op[TILES_AT], op[TILES_AT] + op[N_TILES]
     middle = tiles[0] + op[N_WIDE]
-    for first in range(start, stop, SPAN):
-        windows = first, min(first + SPAN, stop)
-        if op[ACROSS] == 1:
-            _outputs_wide(op, tables, ws, packed, theta, floor, windows, (tiles[0], middle), training)
-            _outputs_narrow(op, tables, ws, packed, theta, floor, windows, (middle, tiles[1]), training)
-        else:
-            _outputs_many(op, tables, ws, packed, theta, floor, windows, (tiles[0], middle), training)
-            _outputs_few(op, tables, ws, packed, theta, floor, windows, (middle, tiles[1]), training)
-    if not rectified and op[ACTIVATION] != IDENTITY:
+    for first in range(0, op[N_WINDOWS], SPAN):
+        windows = first, min(first + SPAN, op[N_WINDOWS])
+        _outputs_wide(op, tables, ws, packed, theta, floor, windows, (tiles[0], middle), training)
+        _outputs_narrow(op, tables, ws, packed, theta, floor, windows, (middle, tiles[1]), training)
+    _activate_outputs(op, tables, ws, (0, op[N_WINDOWS]))
+
+
+@part
+def convolution_of_one_sample(op, tables, ws, packed, theta, windows):
+    """Some of the outputs of each channel, with channels in the lanes."""
+    tiles = op[TILES_AT], op[TILES_AT] + op[N_TILES]
+    _outputs_of_one_sample(op, tables, ws, packed, theta, _floor(op, ws), windows, tiles, False)
+    _activate_outputs(op, tables, ws, windows)
+
+
+@part
+def _floor(op, ws):
+    """What outputs are at least."""
+    return splat(ws.dtype.type(0 if op[ACTIVATION] == RELU else -math.inf))
+
+
+@part
+def _activate_outputs(op, tables, ws, windows):
+    """Take activations, but those that a floor has brought about."""
+    if op[ACTIVATION] != RELU and op[ACTIVATION] != IDENTITY:
         for channel in range(0, op[N_OUTPUTS], op[ACROSS]):
-            for window in range(start, stop):
+            for window in range(windows[0], windows[1]):
                 at = output_place(op, tables, channel, window)
                 store(activate(op[ACTIVATION], load(ws, at)), ws, at)
 

@@ -25,8 +25,8 @@ SCRATCH = 32
 # channels. With 16 registers they are smaller.
 _many = target.VECTOR_REGISTERS == 32
 PIXELS, NARROW, WIDE = (4, 4, 6) if _many else (4, 2, 3)
-# With channels in the lanes: pixels x vectors of channels, of one of two widths.
-FEW_VECTORS, MANY_VECTORS = 2, 3
+# With channels in the lanes: pixels x vectors of channels.
+CHANNEL_VECTORS = 2
 SAMPLES_IN_LANES, CHANNELS_IN_LANES = range(2)
 TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (4, 3)
 # Pixels that a gradient of weights sums at a time: what they take of a few channels fits into the nearest cache.

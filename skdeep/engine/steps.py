@@ -7,6 +7,7 @@ from numba import prange
 from skdeep.engine.conv import (
     convolution_backward,
     convolution_forward,
+    convolution_of_one_sample,
     convolution_pack,
     flatten_backward,
     flatten_forward,
@@ -175,7 +176,7 @@ def _forward_maps(op, tables, theta, packed, data, samples, row, ws, rows, train
     if op[KIND] == INPUT_MAPS:
         input_maps(op, tables, data, samples, n, ws)
     elif op[KIND] == CONVOLUTION:
-        convolution_forward(op, tables, ws, packed, theta, 0, op[N_WINDOWS], training)
+        convolution_forward(op, tables, ws, packed, theta, training)
     elif op[KIND] == LOCAL:
         local_forward(op, tables, ws, theta)
     elif op[KIND] == MAX_POOL:
@@ -198,9 +199,9 @@ def _forward_maps(op, tables, theta, packed, data, samples, row, ws, rows, train
 def _forward_shared(op, tables, theta, packed, spaces, rows, n_samples, worker, n_workers):
     """One worker's share of an operation: of the outputs of each channel, or of the units, of all samples."""
     if op[KIND] == CONVOLUTION:
-        start, stop = _share(op[N_WINDOWS], PIXELS, worker, n_workers)
+        windows = _share(op[N_WINDOWS], PIXELS, worker, n_workers)
         for sample in range(n_samples):
-            convolution_forward(op, tables, spaces[sample], packed, theta, start, stop, False)
+            convolution_of_one_sample(op, tables, spaces[sample], packed, theta, windows)
     else:
         start, stop = _share(op[N_OUTPUTS], lanes_of(rows), worker, n_workers)
         dense_forward(op, theta, packed, rows, 0, n_samples, start, stop, False)

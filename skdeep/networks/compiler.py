@@ -34,8 +34,8 @@ from skdeep.networks.layers import (
 
 # Parameters that one task of an update takes: small enough to share among threads, large enough to pay.
 TASK_SIZE = 4096
-# Multiplications from which an operation on few samples is shared: a launch takes about as long as half of them.
-SHARED_WORK = 2**17
+# Weights from which a dense layer on few samples is shared: a launch takes about as long as half of them.
+SHARED_WEIGHTS = 2**16
 # Operations that work on the workspace of a chunk.
 ON_MAPS = range(p.INPUT_MAPS, p.FLATTEN + 1)
 
@@ -153,11 +153,11 @@ class _Compiler:
     def _phases(self, clipping):
         """A step goes forward and backward in one piece, but where a normalisation needs all samples at once.
 
-        Where samples are too few to share them, the workers share the operations that take long.
+        Where samples are too few to share them, the workers share single operations.
         """
         n, normalisations = len(self.ops), (p.NORMALISE, p.NORMALISE_MAPS)
         meetings = [i for i, op in enumerate(self.ops) if op[p.KIND] in normalisations] if self.training else []
-        shared = [i for i, op in enumerate(self.ops) if self.across > 1 and _multiply_adds(op) >= SHARED_WORK]
+        shared = [i for i, op in enumerate(self.ops) if self.across > 1 and _is_shared(op)]
         starts, stops = [0, *meetings], [*meetings, n]
         phases = [(p.PACK, 0, n)]
         for i in shared:
@@ -431,7 +431,11 @@ class _Compiler:
         slots = _round_up(windows.shape[1], p.PIXELS) if windows.shape[1] > 1 else 1
         tiled = np.pad(windows, ((0, 0), (0, slots - windows.shape[1])), mode="edge")
         tiled = _pad_to(tiled.ravel(), p.PIXELS) if slots == 1 else tiled
-        tiles, n_wide = self._tiles(n_out)
+        if self.across == 1:
+            tiles, n_wide = _tiles(n_out)
+        else:
+            width = p.CHANNEL_VECTORS * self.lanes
+            tiles, n_wide = np.arange(0, n_out + width, width), 0
         columns = dict(
             W_AT=bound.weights.start + group * n_out,
             W_STRIDE=row,
@@ -454,7 +458,7 @@ class _Compiler:
             columns |= self._deltas_of_outputs(bound, planes, windows, places, n_out)
             columns |= dict(ARGMAX_AT=self._vectors(len(windows) * tiles[-1]) if windows.shape[1] > 1 else -1)
         if input_delta_at >= 0:
-            spread, (back_tiles, back_n_wide) = Spread(bound.input_shape, grid), self._tiles(n_in)
+            spread, (back_tiles, back_n_wide) = Spread(bound.input_shape, grid), _tiles(n_in)
             columns |= dict(
                 BACK_TILES_AT=self._table(back_tiles),
                 BACK_N_TILES=len(back_tiles) - 1,
@@ -470,14 +474,6 @@ class _Compiler:
                 INPUT_DELTA_AT=input_delta_at + group * n_in * planes.n_pixels * self.lanes,
             )
         return columns
-
-    def _tiles(self, n_channels):
-        """Where register tiles begin and the last ends, as few vectors as can be beyond the channels; the wide ones."""
-        wide, narrow = (p.WIDE, p.NARROW) if self.across == 1 else (p.MANY_VECTORS, p.FEW_VECTORS)
-        n_vectors = -(-n_channels // self.across)
-        mixtures = [(n, max(0, -(-(n_vectors - n * wide) // narrow))) for n in range(-(-n_vectors // wide) + 1)]
-        n_wide, n_narrow = min(mixtures, key=lambda mixture: (mixture[0] * wide + mixture[1] * narrow, sum(mixture)))
-        return np.cumsum([0] + [wide] * n_wide + [narrow] * n_narrow) * self.across, n_wide
 
     def _deltas_of_outputs(self, bound, planes, windows, places, n_out):
         """The frame in which the deltas of a convolution's own outputs lie, and its pixels beside the input's."""
@@ -669,11 +665,10 @@ def _dropped(layer):
     return min(round(layer.rate * 2**32), 2**32 - 1)
 
 
-def _multiply_adds(op):
-    """Those of an operation that workers can share."""
-    if op[p.KIND] == p.CONVOLUTION:
-        return op[p.N_WINDOWS] * op[p.WINDOW] * op[p.N_TAPS] * op[p.N_OUTPUTS]
-    return op[p.N_INPUTS] * op[p.N_OUTPUTS] if op[p.KIND] == p.DENSE else 0
+def _is_shared(op):
+    """Whether the workers share an operation on few samples: every convolution, and products with many weights."""
+    is_large = op[p.N_INPUTS] * op[p.N_OUTPUTS] >= SHARED_WEIGHTS
+    return op[p.KIND] == p.CONVOLUTION or (op[p.KIND] == p.DENSE and is_large)
 
 
 def _channels_across(network, lanes, batch_size):
@@ -685,6 +680,13 @@ def _channels_across(network, lanes, batch_size):
             work = bound.layer.multiply_adds(bound.input_shape)
             own, padded = own + work, padded + work / n_filters * _round_up(n_filters, lanes)
     return lanes if batch_size * padded < lanes * own else 1
+
+
+def _tiles(n_channels):
+    """Where register tiles begin and the last ends, as few channels as can be beyond the network's; the wide ones."""
+    mixtures = [(n, max(0, -(-(n_channels - n * p.WIDE) // p.NARROW))) for n in range(-(-n_channels // p.WIDE) + 1)]
+    n_wide, n_narrow = min(mixtures, key=lambda mixture: (mixture[0] * p.WIDE + mixture[1] * p.NARROW, sum(mixture)))
+    return np.cumsum([0] + [p.WIDE] * n_wide + [p.NARROW] * n_narrow), n_wide
 
 
 def _pad_to(values, multiple):
