@@ -310,12 +310,12 @@ def test_lanes_are_channels_where_that_takes_fewer_vectors():
 
     for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
         n = lanes(dtype)
-        full, last = [Conv2D(n, 3), MaxPool2D(2)], Conv2D(n + 1, 3)
+        full = [Conv2D(n, 3), MaxPool2D(2)]
         assert across(full, 1, dtype) == across(full, n - 1, dtype) == {n}
         assert across(full, n, dtype) == across(full, n + 1, dtype) == across(full, 1, dtype, training=True) == {1}
-        # Of two vectors for n + 1 channels almost one is idle.
-        assert across([last], max(1, n // 2 - 1), dtype) == {n}
-        assert across([last], n - 1, dtype) == {1}
+        # n + 1 channels take two vectors, which is worth it for less than (n + 1) / 2 samples.
+        assert across([Conv2D(n + 1, 3)], n // 2, dtype) == {n}
+        assert across([Conv2D(n + 1, 3)], n // 2 + 1, dtype) == {1}
         assert across([Conv2D(4, 3, groups=4)], 1, dtype) == across([MaxPool2D(2)], 1, dtype) == {1}
 
 
