@@ -617,7 +617,6 @@ class _Compiler:
             n_out,
             W_AT=bound.weights.start,
             B_AT=bound.bias.start,
-            # Behind maps few samples come together, and the weights come from far away for each chunk.
             PACKED_AT=self._packed(n_in * _round_up(n_out, self.lanes)) if self._packs_dense() else -1,
             BACK_PACKED_AT=self._packed(n_out * _round_up(n_in, self.lanes)) if source.delta_at >= 0 else -1,
             **self._activation(bound.layer, n_out),
@@ -632,7 +631,8 @@ class _Compiler:
         return out
 
     def _packs_dense(self):
-        return self._on_maps() and self.batch_size > p.CHUNK
+        """Behind maps few samples come together, and the weights come from far away for each chunk."""
+        return self._on_maps() and self.across == 1
 
     def _normalisation(self, bound):
         """The columns that a normalisation of rows shares with one of maps, and its tasks."""
