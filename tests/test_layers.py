@@ -38,8 +38,11 @@ def predictions(network, theta, statistics, X, batch_size):
     return scores.reshape(len(X), *network.output_shape)
 
 
-def check_forward(layers, input_shape, rng, batches=(17,)):
-    """What a network makes of samples is what the reference makes of them, in both precisions."""
+def check_forward(layers, input_shape, rng, batches=(1, 17)):
+    """What a network makes of samples is what the reference makes of them, in both precisions.
+
+    And it makes the same bits of them whether few come together, channels in the lanes, or many.
+    """
     network, theta, statistics = network_with_parameters(layers, input_shape, rng)
     X = rng.normal(size=(max(batches), *input_shape))
     for dtype in (np.float64, np.float32):
@@ -49,17 +52,18 @@ def check_forward(layers, input_shape, rng, batches=(17,)):
         want = reference.forward(layers, *parameters, X_, moments)
         # Sums of up to some hundred products, through up to six layers, of numbers of about one.
         tolerance = 1000 * np.finfo(dtype).eps
+        many = predictions(network, *numbers[:2], numbers[2], len(X))
+        assert many.dtype == dtype
+        np.testing.assert_allclose(many, want, rtol=tolerance, atol=tolerance)
         for n in batches:
-            got = predictions(network, *numbers[:2], numbers[2][:n], n)
-            assert got.dtype == dtype
-            np.testing.assert_allclose(got, want[:n], rtol=tolerance, atol=tolerance)
+            np.testing.assert_array_equal(predictions(network, *numbers[:2], numbers[2][:n], n), many[:n])
 
 
 # ----------------------------------------------------------------------------------- shapes and batches
 
 # One pixel, one row, one column, odd sizes; channels that leave a rest in every register tile.
 SHAPES = [(1, 1, 1), (1, 9, 2), (7, 1, 3), (5, 6, 7), (4, 3, 17)]
-# Lanes are samples, up to 16 of them to a vector and to a chunk.
+# Lanes are samples, up to 16 of them to a vector and to a chunk, or channels of one of few samples.
 BATCHES = [1, 3, 17, 33]
 # Layers for an input of h x w pixels and c channels.
 LAYERS = {

@@ -2,6 +2,7 @@
 
 import math
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from skdeep.engine import program, threads
+from skdeep.engine.target import lanes
 from skdeep.networks import (
     Activation,
     AvgPool2D,
@@ -23,6 +25,7 @@ from skdeep.networks import (
     LocallyConnected2D,
     MaxPool2D,
     Residual,
+    compiler,
     run,
 )
 from skdeep.networks.initialisers import xavier_uniform
@@ -288,6 +291,67 @@ def test_same_bits_for_any_cut_into_launches(network, dtype, monkeypatch):
 
 
 @SAME_BITS
+def test_same_bits_whoever_shares_an_operation(network, dtype, monkeypatch, rng):
+    # Of few samples, workers share the operations.
+    monkeypatch.setattr(compiler, "SHARED_WEIGHTS", 1)
+    theta, X = trained(network, dtype)[0], rng.normal(size=(50, 30)).astype(dtype)
+    together = Run(Network(*NETWORKS[network]), theta, 50, training=False).predict(X)
+    for n_workers in (1, 2, 3, 5):
+        monkeypatch.setattr(threads, "n_workers", lambda work, n=n_workers: n)
+        for size in (1, 3):
+            got = Run(Network(*NETWORKS[network]), theta, size, training=False).predict(X)
+            np.testing.assert_array_equal(got, together)
+
+
+def test_lanes_are_channels_where_that_takes_fewer_vectors():
+    def across(layers, batch_size, dtype=np.float32, training=False):
+        network = Network([*layers, Dense(3)], (6, 5, 4))
+        return set(compiler.compile_network(network, dtype, batch_size, training=training).ops[:-2, program.ACROSS])
+
+    for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
+        n = lanes(dtype)
+        full = [Conv2D(n, 3), MaxPool2D(2)]
+        assert across(full, 1, dtype) == across(full, n - 1, dtype) == {n}
+        assert across(full, n, dtype) == across(full, n + 1, dtype) == across(full, 1, dtype, training=True) == {1}
+        # n + 1 channels take two vectors, which is worth it for less than (n + 1) / 2 samples.
+        assert across([Conv2D(n + 1, 3)], n // 2, dtype) == {n}
+        assert across([Conv2D(n + 1, 3)], n // 2 + 1, dtype) == {1}
+        assert across([Conv2D(4, 3, groups=4)], 1, dtype) == across([MaxPool2D(2)], 1, dtype) == {1}
+
+
+@pytest.mark.usefixtures("serial")
+@pytest.mark.parametrize("network", NETWORKS)
+def test_kept_runs(network, rng):
+    """A network keeps the run of few samples, for one thread at a time, as long as the parameters are the same."""
+    description, X = Network(*NETWORKS[network]), rng.normal(size=(3, 30))
+    first = trained(network, np.float64)[0]
+    parameters = [(theta, description.initial_statistics(np.float64) + i) for i, theta in enumerate((first, 2 * first))]
+
+    def made(theta, statistics):
+        return Run(description, theta, 3, training=False, statistics=statistics).predict(X)
+
+    def kept(theta, statistics):
+        return run.predict(description, theta, statistics, X)
+
+    wanted = [made(*each) for each in parameters]
+    with ThreadPoolExecutor(4) as pool:
+        for i, got in zip([0, 0, 1] * 20, pool.map(lambda i: kept(*parameters[i]), [0, 0, 1] * 20), strict=True):
+            np.testing.assert_array_equal(got, wanted[i])
+    theta, statistics = parameters[0]
+    own = kept(theta, statistics)
+    assert list(description.kept) == [3]
+    again = description.kept[3]
+    np.testing.assert_array_equal(kept(theta, statistics), own)
+    assert description.kept[3] is again
+    # Parameters may change in place, and be of another precision.
+    for array in parameters[0]:
+        array[...] = 1.5 * array + 0.1
+        np.testing.assert_array_equal(kept(theta, statistics), made(theta, statistics))
+    single, X = [array.astype(np.float32) for array in parameters[0]], X.astype(np.float32)
+    np.testing.assert_array_equal(kept(*single), made(*single))
+
+
+@SAME_BITS
 def test_same_bits_beside_any_other_samples(network, dtype, rng):
     # A sample's outputs do not depend on the lane, the row or the batch in which it is predicted.
     description, (theta, _, _) = Network(*NETWORKS[network]), trained(network, dtype)
@@ -477,6 +541,7 @@ def test_loops_keep_within_their_memory(network, dtype, monkeypatch, rng):
     hyper = hyperparameters(Adam(0.01), Objective(0.1))
     Run(network, theta, 17).train(X, Y, np.arange(39), program.SQUARED_ERROR, hyper)
     Run(network, theta, 17, training=False).evaluate(X, Y, program.SQUARED_ERROR, hyper)
+    Run(network, theta, 2, training=False).predict(X)
     assert all((fence == 7).all() for fence in fences)
 
 

@@ -127,6 +127,29 @@ def test_clone_and_pickle(estimator):
 
 
 @EVERY
+def test_predictions_leave_no_trace_in_pickles(estimator):
+    X, _ = data_for(estimator)
+    net = fitted(estimator)
+    before = pickle.dumps(net)
+    net.predict(X[:1])
+    if hasattr(net, "transform"):
+        net.transform(X[:1])
+    assert pickle.dumps(net) == before
+
+
+@EVERY
+def test_predictions_of_one_sample_follow_changes_of_parameters(estimator):
+    X, _ = data_for(estimator)
+    net = fitted(estimator)
+    scores = getattr(net, "predict_proba", net.predict)
+    before = scores(X[:1])
+    net.coefs_[0][...] *= -1.5
+    net.intercepts_[-1][...] += np.arange(1, net.n_outputs_ + 1)
+    assert not np.array_equal(scores(X[:1]), before)
+    np.testing.assert_array_equal(scores(X[:1]), scores(X)[:1])
+
+
+@EVERY
 def test_same_seed_same_bits(estimator):
     np.testing.assert_array_equal(fitted(estimator).theta_, fitted(estimator).theta_)
     other = clone(estimator).set_params(random_state=1)

@@ -1,5 +1,6 @@
 """Convolutional layers on blocks of samples, one sample to a lane: forward and backward side by side.
 
+Where predictions are of few samples, a block is one sample and the lanes are channels: the same sums in order.
 Geometry (stride, padding, dilation, pooling) is in the tables of the block program; here a convolution is
 a list of pixels, a list of taps and a matrix of weights.
 """
@@ -10,6 +11,7 @@ from skdeep.engine.activations import CODES, activate, slope
 from skdeep.engine.jit import part
 from skdeep.engine.pointwise import output_place
 from skdeep.engine.program import (
+    ACROSS,
     ACTIVATION,
     ARGMAX_AT,
     B_AT,
@@ -24,6 +26,8 @@ from skdeep.engine.program import (
     BACK_TAP_ROWS_AT,
     BACK_TAPS_AT,
     BACK_TILES_AT,
+    CHANNEL_VECTORS,
+    CHANNELS_IN_LANES,
     DELTA_AT,
     GRADIENT_CHANNELS,
     GRADIENT_PIXELS,
@@ -46,6 +50,7 @@ from skdeep.engine.program import (
     PIXEL_PAIRS_AT,
     PIXELS,
     PIXELS_AT,
+    SAMPLES_IN_LANES,
     SLOTS,
     TAP_ROWS_AT,
     TAPS,
@@ -94,7 +99,7 @@ def input_maps(op, tables, data, samples, n_samples, ws):
     whole = n_features // lanes * lanes if n_samples == lanes else 0
     for feature in range(0, whole, lanes):
         scatter_columns(data, samples, n_features, feature, ws, tables, op[TAPS_AT] + feature)
-    for lane in range(lanes):
+    for lane in range(lanes // op[ACROSS]):
         for feature in range(whole, n_features):
             at = tables[op[TAPS_AT] + feature] + lane
             ws[at] = data[samples[lane] * n_features + feature] if lane < n_samples else 0
@@ -115,71 +120,109 @@ def pack_taps(theta, w_at, n_outputs, output_step, tables, rows_at, n_taps, tile
 
 
 @part
+def _pack_vectors(op, tables, theta, packed):
+    """packed[tile][tap][channel], whole vectors of channels: what lies beyond the last is multiplied for nobody."""
+    n_taps = op[N_TAPS]
+    for tile in range(op[TILES_AT], op[TILES_AT] + op[N_TILES]):
+        first, width = tables[tile], tables[tile + 1] - tables[tile]
+        for t in range(n_taps):
+            at, to = op[W_AT] + tables[op[TAP_ROWS_AT] + t] + first, op[PACKED_AT] + first * n_taps + t * width
+            for q in range(0, width, lanes_of(packed)):
+                store(load(theta, at + q), packed, to + q)
+
+
+@part
 def convolution_pack(op, tables, theta, packed):
     """Pack the weights for the forward correlation and, inputs and outputs exchanged, for the one backward."""
     n_in, n_out, w_at = op[N_INPUTS], op[N_OUTPUTS], op[W_AT]
-    pack_taps(
-        theta, w_at, n_out, 1, tables, op[TAP_ROWS_AT], op[N_TAPS], op[TILES_AT], op[N_TILES], packed, op[PACKED_AT]
-    )
+    if op[ACROSS] == 1:
+        pack_taps(
+            theta, w_at, n_out, 1, tables, op[TAP_ROWS_AT], op[N_TAPS], op[TILES_AT], op[N_TILES], packed, op[PACKED_AT]
+        )
+    else:
+        _pack_vectors(op, tables, theta, packed)
     if op[INPUT_DELTA_AT] >= 0:
         rows_at, n_taps, packed_at = op[BACK_TAP_ROWS_AT], op[BACK_N_TAPS], op[BACK_PACKED_AT]
         tiles_at, n_tiles = op[BACK_TILES_AT], op[BACK_N_TILES]
         pack_taps(theta, w_at, n_in, op[W_STRIDE], tables, rows_at, n_taps, tiles_at, n_tiles, packed, packed_at)
 
 
-def _outputs_of(CHANNELS):
+def _outputs_of(WIDTH, IN_LANES):
     @part
     def outputs(op, tables, ws, packed, theta, floor, windows, tiles, training):
-        """Correlation, maximum over each window, and bias, for spans of windows and of tiles of CHANNELS channels.
+        """Correlation, maximum over each window, and bias, for spans of windows and of tiles of WIDTH vectors.
 
         All channels of a window come before the next: what they read of the input stays in the nearest cache.
         Activations are monotone, so the maximum may be taken before them.
         """
-        lanes, n, taps_at, step = lanes_of(ws), op[N_TAPS], op[TAPS_AT], op[OUT_STRIDE]
+        lanes, n, taps_at, step = lanes_of(ws), op[N_TAPS], op[TAPS_AT], op[OUT_STRIDE] * op[ACROSS]
         for window in range(windows[0], windows[1], PIXELS if op[WINDOW] == 1 else 1):
             out_pixels_at = op[OUT_PIXELS_AT] + window
             for tile_at in range(tiles[0], tiles[1]):
                 channel = tables[tile_at]
-                n_channels, w_at = min(CHANNELS, op[N_OUTPUTS] - channel), op[PACKED_AT] + channel * n
-                to, b_at = op[OUT_AT] + channel * step, op[B_AT] + channel
+                width = min(WIDTH, (op[N_OUTPUTS] - channel + op[ACROSS] - 1) // op[ACROSS])
+                w_at, b_at = op[PACKED_AT] + channel * n, op[B_AT] + channel
+                to = op[OUT_AT] + channel * op[OUT_STRIDE]
                 if op[WINDOW] == 1:
                     at = op[PIXELS_AT] + window
-                    tile = correlation_tile(ws, tables, at, tables, taps_at, 1, 0, n, packed, w_at, PIXELS, CHANNELS)
-                    tile = rectified_tile(tile, theta, b_at, floor, CHANNELS)
-                    scatter_tile(tile, ws, to, step, tables, out_pixels_at, n_channels, CHANNELS)
+                    tile = correlation_tile(
+                        ws, tables, at, tables, taps_at, 1, 0, n, packed, w_at, PIXELS, WIDTH, IN_LANES
+                    )
+                    tile = rectified_tile(tile, theta, b_at, floor, WIDTH, IN_LANES)
+                    scatter_tile(tile, ws, to, step, tables, out_pixels_at, width, WIDTH)
                 else:
-                    maxima = lowest_maxima(ws, CHANNELS)
+                    maxima = lowest_maxima(ws, WIDTH)
                     for slot in range(0, op[SLOTS], PIXELS):
                         at = op[PIXELS_AT] + window * op[SLOTS] + slot
                         tile = correlation_tile(
-                            ws, tables, at, tables, taps_at, 1, 0, n, packed, w_at, PIXELS, CHANNELS
+                            ws, tables, at, tables, taps_at, 1, 0, n, packed, w_at, PIXELS, WIDTH, IN_LANES
                         )
-                        maxima = window_maxima(maxima, tile, slot, PIXELS, CHANNELS)
-                    largest = rectified_tile(maxima[:CHANNELS], theta, b_at, floor, CHANNELS)
-                    scatter_tile(largest, ws, to, step, tables, out_pixels_at, n_channels, CHANNELS)
+                        maxima = window_maxima(maxima, tile, slot, PIXELS, WIDTH)
+                    largest = rectified_tile(maxima[:WIDTH], theta, b_at, floor, WIDTH, IN_LANES)
+                    scatter_tile(largest, ws, to, step, tables, out_pixels_at, width, WIDTH)
                     if training:
                         at = op[ARGMAX_AT] + (channel * op[N_WINDOWS] + window) * lanes
-                        store_tile(maxima[CHANNELS:], ws, at, 0, op[N_WINDOWS] * lanes, CHANNELS)
+                        store_tile(maxima[WIDTH:], ws, at, 0, op[N_WINDOWS] * lanes, WIDTH)
 
     return outputs
 
 
-_outputs_wide, _outputs_narrow = _outputs_of(WIDE), _outputs_of(NARROW)
+_outputs_wide, _outputs_narrow = _outputs_of(WIDE, SAMPLES_IN_LANES), _outputs_of(NARROW, SAMPLES_IN_LANES)
+_outputs_of_one_sample = _outputs_of(CHANNEL_VECTORS, CHANNELS_IN_LANES)
 
 
 @part
 def convolution_forward(op, tables, ws, packed, theta, training):
-    rectified = op[ACTIVATION] == RELU
-    floor = splat(ws.dtype.type(0 if rectified else -math.inf))
+    floor = _floor(op, ws)
     tiles = op[TILES_AT], op[TILES_AT] + op[N_TILES]
     middle = tiles[0] + op[N_WIDE]
     for first in range(0, op[N_WINDOWS], SPAN):
         windows = first, min(first + SPAN, op[N_WINDOWS])
         _outputs_wide(op, tables, ws, packed, theta, floor, windows, (tiles[0], middle), training)
         _outputs_narrow(op, tables, ws, packed, theta, floor, windows, (middle, tiles[1]), training)
-    if not rectified and op[ACTIVATION] != IDENTITY:
-        for channel in range(op[N_OUTPUTS]):
-            for window in range(op[N_WINDOWS]):
+    _activate_outputs(op, tables, ws, (0, op[N_WINDOWS]))
+
+
+@part
+def convolution_of_one_sample(op, tables, ws, packed, theta, windows):
+    """Some of the outputs of each channel, with channels in the lanes."""
+    tiles = op[TILES_AT], op[TILES_AT] + op[N_TILES]
+    _outputs_of_one_sample(op, tables, ws, packed, theta, _floor(op, ws), windows, tiles, False)
+    _activate_outputs(op, tables, ws, windows)
+
+
+@part
+def _floor(op, ws):
+    """What outputs are at least."""
+    return splat(ws.dtype.type(0 if op[ACTIVATION] == RELU else -math.inf))
+
+
+@part
+def _activate_outputs(op, tables, ws, windows):
+    """Take activations, but those that a floor has brought about."""
+    if op[ACTIVATION] != RELU and op[ACTIVATION] != IDENTITY:
+        for channel in range(0, op[N_OUTPUTS], op[ACROSS]):
+            for window in range(windows[0], windows[1]):
                 at = output_place(op, tables, channel, window)
                 store(activate(op[ACTIVATION], load(ws, at)), ws, at)
 
@@ -262,7 +305,9 @@ def _input_delta_of(CHANNELS):
             for tile_at in range(tiles[0], tiles[1]):
                 channel = tables[tile_at]
                 w_at = op[BACK_PACKED_AT] + channel * n_taps + first * CHANNELS
-                tile = correlation_tile(ws, tables, at, tables, taps_at, n_out, area, n, packed, w_at, PIXELS, CHANNELS)
+                tile = correlation_tile(
+                    ws, tables, at, tables, taps_at, n_out, area, n, packed, w_at, PIXELS, CHANNELS, SAMPLES_IN_LANES
+                )
                 to, n_channels = op[INPUT_DELTA_AT] + channel * plane, min(CHANNELS, op[N_INPUTS] - channel)
                 scatter_tile(tile, ws, to, plane, tables, out_pixels_at, n_channels, CHANNELS)
 
@@ -280,8 +325,11 @@ def flatten_forward(op, tables, ws, rows, row, n_samples):
     for pixel in range(op[N_WINDOWS]):
         x, at = op[IN_AT] + tables[op[PIXELS_AT] + pixel], op[OUT_AT] + row * stride + pixel * n_channels
         for channel in range(0, whole, lanes):
-            plane = x + channel * op[IN_STRIDE]
-            store_transposed(ws, plane, op[IN_STRIDE], rows, at + channel, stride, n_samples)
+            if op[ACROSS] == 1:
+                plane = x + channel * op[IN_STRIDE]
+                store_transposed(ws, plane, op[IN_STRIDE], rows, at + channel, stride, n_samples)
+            else:
+                store(load(ws, x + channel), rows, at + channel)
         for channel in range(whole, n_channels):
             for lane in range(n_samples):
                 rows[at + lane * stride + channel] = ws[x + channel * op[IN_STRIDE] + lane]

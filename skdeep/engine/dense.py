@@ -22,6 +22,7 @@ from skdeep.engine.program import (
 from skdeep.engine.simd import (
     add,
     elementwise,
+    fma,
     lanes_of,
     load,
     multiply,
@@ -109,6 +110,36 @@ _nan_unless_finite = elementwise(lambda x: x + (x - x))
 
 
 @part
+def _row_product(x, x_at, W, w_at, w_row, n, out, out_at, n_columns):
+    """out[out_at + c] = sum over k < n of x[x_at + k] * W[w_at + k * w_row + c], for whole vectors of c.
+
+    Each sum runs over k in order, as in `matrix_product`; but the weights, which nothing else needs, come from memory
+    row by row, as they lie there.
+    """
+    lanes = lanes_of(out)
+    for c in range(0, n_columns, lanes):
+        store(splat(out.dtype.type(0)), out, out_at + c)
+    whole = n // 4 * 4
+    for k in range(0, whole, 4):
+        x_0, x_1, x_2, x_3 = (
+            splat(x[x_at + k]),
+            splat(x[x_at + k + 1]),
+            splat(x[x_at + k + 2]),
+            splat(x[x_at + k + 3]),
+        )
+        for c in range(0, n_columns, lanes):
+            at = w_at + k * w_row + c
+            total = fma(x_0, load(W, at), load(out, out_at + c))
+            total = fma(x_1, load(W, at + w_row), total)
+            total = fma(x_2, load(W, at + 2 * w_row), total)
+            store(fma(x_3, load(W, at + 3 * w_row), total), out, out_at + c)
+    for k in range(whole, n):
+        for c in range(0, n_columns, lanes):
+            total = fma(splat(x[x_at + k]), load(W, w_at + k * w_row + c), load(out, out_at + c))
+            store(total, out, out_at + c)
+
+
+@part
 def input_rows(op, tables, data, indices, indptr, samples, rows, row):
     """Rows of X, dense or compressed; of images, in the order height, width, channel.
 
@@ -137,25 +168,29 @@ def input_rows(op, tables, data, indices, indptr, samples, rows, row):
 
 
 @part
-def dense_forward(op, theta, packed, rows, row, n_rows, training):
-    """rows[out] = activation(rows[in] W + b) for n_rows samples from `row` on."""
-    lanes = lanes_of(rows)
+def dense_forward(op, theta, packed, rows, row, n_rows, start, stop, training):
+    """rows[out] = activation(rows[in] W + b) for n_rows samples from `row` on and the units start..stop.
+
+    They are all, or whole vectors of them if the weights are not packed.
+    """
     n_in, n_out, in_stride, out_stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
-    start = op[OUT_AT] + row * out_stride
-    x_at, width = op[IN_AT] + row * in_stride, whole_vectors(n_out, lanes)
+    x_at, at, n = op[IN_AT] + row * in_stride, op[OUT_AT] + row * out_stride + start, stop - start
+    w_at, width = op[W_AT] + start, whole_vectors(n, lanes_of(rows))
     if op[PACKED_AT] >= 0:
-        w_at = op[PACKED_AT]
-        matrix_product(rows, x_at, in_stride, 1, packed, w_at, 0, n_in, rows, start, out_stride, n_rows, width)
+        packed_at = op[PACKED_AT]
+        matrix_product(rows, x_at, in_stride, 1, packed, packed_at, 0, n_in, rows, at, out_stride, n_rows, width)
+    elif n_rows < ROWS:
+        for r in range(n_rows):
+            _row_product(rows, x_at + r * in_stride, theta, w_at, n_out, n_in, rows, at + r * out_stride, n)
     else:
-        w_at = op[W_AT]
-        matrix_product(rows, x_at, in_stride, 1, theta, w_at, n_out, n_in, rows, start, out_stride, n_rows, width)
+        matrix_product(rows, x_at, in_stride, 1, theta, w_at, n_out, n_in, rows, at, out_stride, n_rows, width)
     for r in range(n_rows):
-        at = start + r * out_stride
+        unit = at + r * out_stride
         if training and op[SLOPE_AT] >= 0:
-            for c in range(0, n_out, lanes):
-                z = add(load(rows, at + c), load(theta, op[B_AT] + c))
-                store(slope(op[ACTIVATION], z), rows, op[SLOPE_AT] + (row + r) * out_stride + c)
-        activate_row(op[ACTIVATION], rows, at, theta, op[B_AT], n_out)
+            for c in range(0, n, lanes_of(rows)):
+                z = add(load(rows, unit + c), load(theta, op[B_AT] + start + c))
+                store(slope(op[ACTIVATION], z), rows, op[SLOPE_AT] + unit - op[OUT_AT] + c)
+        activate_row(op[ACTIVATION], rows, unit, theta, op[B_AT] + start, n)
 
 
 @part

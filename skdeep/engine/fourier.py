@@ -54,7 +54,7 @@ def fourier_features(
                     if weights.size:
                         sum_products(
                             x, row * n_features, n_features, 1, weights, panel * n_features, width, n_features, ROWS,
-                            VECS, scratch, angles, width, 0,
+                            VECS, scratch, angles, width, width, 0,
                         )  # fmt: skip
                     else:
                         _copy_angles(x, row, n_frequencies, panel, scratch, angles)

@@ -2,8 +2,9 @@
 
 from skdeep.engine.activations import activate, slope
 from skdeep.engine.jit import part
-from skdeep.engine.pointwise import output_place
+from skdeep.engine.pointwise import channel_numbers, map_numbers, output_place
 from skdeep.engine.program import (
+    ACROSS,
     ACTIVATION,
     B_AT,
     DELTA_AT,
@@ -27,11 +28,12 @@ def local_forward(op, tables, ws, theta):
     n_out, n_taps = op[N_OUTPUTS], op[N_TAPS]
     for window in range(op[N_WINDOWS]):
         x_at = tables[op[PIXELS_AT] + window]
-        for k in range(n_out):
+        for k in range(0, n_out, op[ACROSS]):
             w_at = op[W_AT] + window * n_taps * n_out + k
-            z = splat(theta[op[B_AT] + window * n_out + k])
+            z = channel_numbers(op, theta, op[B_AT] + window * n_out + k)
             for t in range(n_taps):
-                z = fma(load(ws, x_at + tables[op[TAPS_AT] + t]), splat(theta[w_at + t * n_out]), z)
+                x = map_numbers(op, ws, x_at + tables[op[TAPS_AT] + t])
+                z = fma(x, channel_numbers(op, theta, w_at + t * n_out), z)
             store(activate(op[ACTIVATION], z), ws, output_place(op, tables, k, window))
 
 

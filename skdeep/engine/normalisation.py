@@ -8,8 +8,9 @@ import math
 
 from skdeep.engine.activations import activate, slope
 from skdeep.engine.jit import part
-from skdeep.engine.pointwise import input_place, output_place
+from skdeep.engine.pointwise import channel_numbers, input_place, output_place
 from skdeep.engine.program import (
+    ACROSS,
     ACTIVATION,
     B_AT,
     CENTRED_AT,
@@ -172,9 +173,10 @@ def map_statistics(op, partials, rows, running, n_batch, channel):
 @part
 def normalise_maps_forward(op, tables, ws, theta, rows):
     at = op[STATISTICS_AT]
-    for channel in range(op[N_OUTPUTS]):
-        mean, inverse = splat(rows[at + channel]), splat(rows[at + op[STATISTICS_STRIDE] + channel])
-        scale, shift = splat(theta[op[W_AT] + channel]), splat(theta[op[B_AT] + channel])
+    for channel in range(0, op[N_OUTPUTS], op[ACROSS]):
+        mean = channel_numbers(op, rows, at + channel)
+        inverse = channel_numbers(op, rows, at + op[STATISTICS_STRIDE] + channel)
+        scale, shift = channel_numbers(op, theta, op[W_AT] + channel), channel_numbers(op, theta, op[B_AT] + channel)
         for pixel in range(op[N_WINDOWS]):
             x = load(ws, input_place(op, tables, channel, pixel))
             z = fma(scale, multiply(subtract(x, mean), inverse), shift)

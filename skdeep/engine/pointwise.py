@@ -3,6 +3,7 @@
 from skdeep.engine.activations import activate, slope
 from skdeep.engine.jit import compiled, integer, out, part, reals
 from skdeep.engine.program import (
+    ACROSS,
     ACTIVATION,
     DELTA_AT,
     IN_AT,
@@ -19,7 +20,7 @@ from skdeep.engine.program import (
     SECOND_STRIDE,
     SLOPE_AT,
 )
-from skdeep.engine.simd import add, lanes_of, load, multiply, store
+from skdeep.engine.simd import add, lanes_of, load, multiply, splat, store
 
 
 @compiled
@@ -68,8 +69,20 @@ def output_place(op, tables, channel, pixel):
 
 
 @part
+def map_numbers(op, ws, at):
+    """What lies in maps from a number on, to meet `channel_numbers`: of as many samples as lanes, or of one."""
+    return load(ws, at) if op[ACROSS] == 1 else splat(ws[at])
+
+
+@part
+def channel_numbers(op, array, at):
+    """What belongs to the channels across a vector of maps, from array[at] on."""
+    return splat(array[at]) if op[ACROSS] == 1 else load(array, at)
+
+
+@part
 def activate_maps_forward(op, tables, ws):
-    for channel in range(op[N_OUTPUTS]):
+    for channel in range(0, op[N_OUTPUTS], op[ACROSS]):
         for pixel in range(op[N_WINDOWS]):
             z = load(ws, input_place(op, tables, channel, pixel))
             store(activate(op[ACTIVATION], z), ws, output_place(op, tables, channel, pixel))
@@ -93,7 +106,7 @@ def activate_maps_backward(op, tables, ws):
 @part
 def join_forward(op, tables, ws):
     """The sum of two maps; an activation is an operation of its own."""
-    for channel in range(op[N_OUTPUTS]):
+    for channel in range(0, op[N_OUTPUTS], op[ACROSS]):
         for pixel in range(op[N_WINDOWS]):
             at = op[SECOND_AT] + channel * op[SECOND_STRIDE] + tables[op[SECOND_PIXELS_AT] + pixel]
             total = add(load(ws, input_place(op, tables, channel, pixel)), load(ws, at))

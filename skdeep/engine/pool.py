@@ -3,6 +3,7 @@
 from skdeep.engine.jit import part
 from skdeep.engine.pointwise import output_place
 from skdeep.engine.program import (
+    ACROSS,
     ARGMAX_AT,
     DELTA_AT,
     IN_AT,
@@ -23,7 +24,7 @@ from skdeep.engine.tiles import lowest_maxima, store_tile, window_maxima
 def max_pool_forward(op, tables, ws, training):
     """The maximum of each window, and in training which pixel it was."""
     lanes = lanes_of(ws)
-    for channel in range(op[N_OUTPUTS]):
+    for channel in range(0, op[N_OUTPUTS], op[ACROSS]):
         plane = op[IN_AT] + channel * op[IN_STRIDE]
         for window in range(op[N_WINDOWS]):
             maxima = lowest_maxima(ws, 1)
@@ -39,7 +40,7 @@ def max_pool_forward(op, tables, ws, training):
 @part
 def average_pool_forward(op, tables, ws):
     share = splat(ws.dtype.type(1 / op[WINDOW]))
-    for channel in range(op[N_OUTPUTS]):
+    for channel in range(0, op[N_OUTPUTS], op[ACROSS]):
         plane = op[IN_AT] + channel * op[IN_STRIDE]
         for window in range(op[N_WINDOWS]):
             total = splat(ws.dtype.type(0))

@@ -5,7 +5,8 @@ offset: into the worker's workspace (planes of maps), the batch's rows (dense ac
 vector theta, the packed weights, or the integer tables.
 
 Maps are planes [channel][pixel][lane]: the lanes of a vector are samples, so that one channel costs as
-little as sixty-four. Dense activations are rows [sample][unit], padded to whole vectors.
+little as sixty-four. Where predictions are of fewer samples than lanes, maps are [pixel][channel], and the
+lanes are channels of one sample. Dense activations are rows [sample][unit], padded to whole vectors.
 """
 
 from skdeep.engine import target
@@ -24,6 +25,9 @@ SCRATCH = 32
 # channels. With 16 registers they are smaller.
 _many = target.VECTOR_REGISTERS == 32
 PIXELS, NARROW, WIDE = (4, 4, 6) if _many else (4, 2, 3)
+# With channels in the lanes: pixels x vectors of channels.
+CHANNEL_VECTORS = 2
+SAMPLES_IN_LANES, CHANNELS_IN_LANES = range(2)
 TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (4, 3)
 # Pixels that a gradient of weights sums at a time: what they take of a few channels fits into the nearest cache.
 GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
@@ -50,15 +54,16 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
 (
     KIND,
     ACTIVATION,
+    ACROSS,  # channels that lie across a vector of maps: 1, its lanes being samples, or as many as there are lanes
     W_AT,  # weights in theta: convolution [tap][channel], dense [input][output]; scale of a normalisation
     W_STRIDE,  # width of a row of a convolution's weights, all groups side by side
     B_AT,  # bias; shift of a normalisation
     N_INPUTS,  # channels or units
     N_OUTPUTS,
-    IN_AT,  # offset of the input: rows of IN_STRIDE numbers, or planes of that size in the workspace
+    IN_AT,  # offset of the input: rows of IN_STRIDE numbers, or channels so far apart in the workspace
     IN_STRIDE,
     OUT_AT,  # maps: workspace offset of the output planes; dense: rows
-    OUT_STRIDE,  # size of an output plane; width of an output row
+    OUT_STRIDE,  # from a channel to the next, width of an output row
     DELTA_AT,  # gradient by the output: maps in the workspace [channel][window][lane]; dense: rows
     PACKED_AT,  # weights in the order of the register tiles
     TILES_AT,  # tables: first channel of each register tile, those of WIDE before those of NARROW, and the last's end
@@ -102,10 +107,11 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     DROPPED,  # units whose hash of 32 bits is below are dropped
     SPATIAL,  # whether the units of a channel share one hash
     N_COLUMNS,
-) = range(54)
+) = range(55)
 
-# What a step does, one phase after the other: the items of a phase run in parallel.
-PACK, FORWARD, THROUGH, BACKWARD, STATISTICS, DELTA_SUMS, GRADIENTS, UPDATE, GRADIENTS_AND_UPDATE = range(9)
+# What a step does, one phase after the other: the items of a phase run in parallel. Where samples are few, a SHARED
+# phase is one operation, of whose pixels or units each worker takes some.
+PACK, FORWARD, SHARED, THROUGH, BACKWARD, STATISTICS, DELTA_SUMS, GRADIENTS, UPDATE, GRADIENTS_AND_UPDATE = range(10)
 # START and STOP are operations, TOGETHER the chunks that a worker takes through them side by side.
 PHASE_KIND, PHASE_START, PHASE_STOP, PHASE_TOGETHER, N_PHASE_COLUMNS = range(5)
 

@@ -7,6 +7,7 @@ from numba import prange
 from skdeep.engine.conv import (
     convolution_backward,
     convolution_forward,
+    convolution_of_one_sample,
     convolution_pack,
     flatten_backward,
     flatten_forward,
@@ -61,6 +62,7 @@ from skdeep.engine.pointwise import (
 )
 from skdeep.engine.pool import average_pool_forward, max_pool_forward, pool_backward
 from skdeep.engine.program import (
+    ACROSS,
     ACTIVATE,
     ACTIVATE_MAPS,
     AVERAGE_POOL,
@@ -92,6 +94,7 @@ from skdeep.engine.program import (
     MAX_POOL,
     N_INPUTS,
     N_OUTPUTS,
+    N_WINDOWS,
     NORM_SCALE,
     NORMALISE,
     NORMALISE_MAPS,
@@ -102,6 +105,8 @@ from skdeep.engine.program import (
     PHASE_START,
     PHASE_STOP,
     PHASE_TOGETHER,
+    PIXELS,
+    SHARED,
     SOLVER,
     STATISTICS,
     STATISTICS_AT,
@@ -139,14 +144,14 @@ def _pack(ops, tables, theta, packed, running, rows, training, step, worker, n_w
 
 @part
 def _forward(ops, tables, theta, packed, data, indices, indptr, samples, row, spaces, rows, training, seed, step):
-    """Take chunks of samples through operations; a block of them, one to a lane, has a workspace of its own."""
+    """Take chunks of samples through operations; on maps, each block of them has a workspace of its own."""
     lanes, n = lanes_of(theta), len(samples)
     for i in range(len(ops)):
         op = ops[i]
         if op[KIND] == INPUT_ROWS:
             input_rows(op, tables, data, indices, indptr, samples, rows, row)
         elif op[KIND] == DENSE:
-            dense_forward(op, theta, packed, rows, row, n, training)
+            dense_forward(op, theta, packed, rows, row, n, 0, op[N_OUTPUTS], training)
         elif op[KIND] == ACTIVATE:
             activate_rows_forward(op, rows, row, n, training)
         elif op[KIND] == NORMALISE:
@@ -154,10 +159,11 @@ def _forward(ops, tables, theta, packed, data, indices, indptr, samples, row, sp
         elif op[KIND] == DROPOUT:
             dropout_forward(op, rows, row, samples, seed, step)
         else:
-            for first in range(0, n, lanes):
+            block = lanes // op[ACROSS]
+            for first in range(0, n, block):
                 _forward_maps(
-                    op, tables, theta, packed, data, samples[first : first + lanes], row + first,
-                    spaces[first // lanes], rows, training, seed, step,
+                    op, tables, theta, packed, data, samples[first : first + block], row + first,
+                    spaces[first // block], rows, training, seed, step,
                 )  # fmt: skip
 
 
@@ -185,6 +191,25 @@ def _forward_maps(op, tables, theta, packed, data, samples, row, ws, rows, train
         dropout_maps_forward(op, tables, samples, n, ws, seed, step)
     elif op[KIND] == FLATTEN:
         flatten_forward(op, tables, ws, rows, row, n)
+
+
+@part
+def _forward_shared(op, tables, theta, packed, spaces, rows, n_samples, worker, n_workers):
+    """One worker's share of an operation: of the outputs of each channel, or of the units, of all samples."""
+    if op[KIND] == CONVOLUTION:
+        windows = _share(op[N_WINDOWS], PIXELS, worker, n_workers)
+        for sample in range(n_samples):
+            convolution_of_one_sample(op, tables, spaces[sample], packed, theta, windows)
+    else:
+        start, stop = _share(op[N_OUTPUTS], lanes_of(rows), worker, n_workers)
+        dense_forward(op, theta, packed, rows, 0, n_samples, start, stop, False)
+
+
+@part
+def _share(n, unit, worker, n_workers):
+    """One worker's share, start and stop, of n items of which so many hang together."""
+    n_units = (n + unit - 1) // unit
+    return worker * n_units // n_workers * unit, min(n, (worker + 1) * n_units // n_workers * unit)
 
 
 @part
@@ -349,6 +374,7 @@ def run_steps(
     total_squares: doubles_out,
     step_losses: doubles_out,
     step_weights: doubles_out,
+    n_blocks: integer,
     keep_maps: integer,
     n_workers: integer,
 ):
@@ -359,7 +385,7 @@ def run_steps(
     """
     training = len(tasks) > 0
     lanes, n_phases = lanes_of(theta), len(phases)
-    last, n_blocks = ops[len(ops) - 1], max(1, CHUNK // lanes)
+    last = ops[len(ops) - 1]
     for turn in range(first_turn, stop_turn):
         step, place = turn // (n_phases * n_parts), turn % n_parts
         phase = phases[turn // n_parts % n_phases]
@@ -376,6 +402,10 @@ def run_steps(
             if place == 0:
                 for worker in prange(n_workers):
                     _statistics(kind, ops[op_start], rows, partials, running, n_batch, worker, n_workers)
+        elif kind == SHARED:
+            if place == 0:
+                for worker in prange(n_workers):
+                    _forward_shared(ops[op_start], tables, theta, packed, workspaces, rows, n_batch, worker, n_workers)
         elif kind == FORWARD or kind == THROUGH or kind == BACKWARD:
             first_chunk, stop_chunk = place * n_chunks // n_parts, (place + 1) * n_chunks // n_parts
             for worker in prange(n_workers):

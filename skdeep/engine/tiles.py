@@ -11,6 +11,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from skdeep.engine import target
+from skdeep.engine.program import SAMPLES_IN_LANES
 from skdeep.engine.simd import (
     Vec,
     VecType,
@@ -173,13 +174,13 @@ sum_absolute_differences = _summing(_absolute_difference)
 
 
 @intrinsic(prefer_literal=True)
-def correlation_tile(typingctx, x, pixels, p_at, taps, t_at, n_rows, row, n_taps, w, w_at, PIXELS, CHANNELS):
-    """tile[p, q] = sum over t of x[pixels[p_at + p] + taps[t_at + t] :] * w[w_at + t * CHANNELS + q].
+def correlation_tile(typingctx, x, pixels, p_at, taps, t_at, n_rows, row, n_taps, w, w_at, PIXELS, WIDTH, IN_LANES):
+    """tile[p, q] = sum over t of x[pixels[p_at + p] + taps[t_at + t]] * w[w_at + t * WIDTH + q].
 
-    The sum runs over the first n_taps of each of n_rows rows of taps, `row` of them apart. Vectors of x meet scalars
-    of w: the samples are in the lanes.
+    The sum runs over the first n_taps of each of n_rows rows of taps, `row` of them apart. With samples in the lanes,
+    the numbers of x are vectors and those of w are scalars; with channels in the lanes, it is the other way round.
     """
-    n_pixels, n_channels = PIXELS.literal_value, CHANNELS.literal_value
+    n_pixels, width, in_lanes = PIXELS.literal_value, WIDTH.literal_value, IN_LANES.literal_value
     vector_type = VecType(x.dtype)
 
     def codegen(context, builder, signature, args):
@@ -192,19 +193,22 @@ def correlation_tile(typingctx, x, pixels, p_at, taps, t_at, n_rows, row, n_taps
         taps_base = address(context, builder, taps, taps_, t_at_)
         w_base = address(context, builder, w, w_, w_at_)
 
+        scalar = lambda pointer: splat_of(builder, builder.load(pointer), vector)
+        whole = lambda pointer: load_at(builder, pointer, vector)
+        of_x, of_w, step = (whole, scalar, 1) if in_lanes == SAMPLES_IN_LANES else (scalar, whole, vector.count)
+
         def factors(t):
             tap = builder.load(builder.gep(taps_base, [t]))
-            w_t = builder.gep(w_base, [times(builder, t, n_channels)])
-            weights = [builder.load(builder.gep(w_t, [index(q)])) for q in range(n_channels)]
-            right = [splat_of(builder, weight, vector) for weight in weights]
-            return lambda p: load_at(builder, builder.gep(x_pixels[p], [tap]), vector), right
+            w_t = builder.gep(w_base, [times(builder, t, width * step)])
+            right = [of_w(builder.gep(w_t, [index(q * step)])) for q in range(width)]
+            return lambda p: of_x(builder.gep(x_pixels[p], [tap])), right
 
-        sizes = n_pixels, n_channels
+        sizes = n_pixels, width
         tile = _contract(builder, vector, n_taps_, sizes, factors, _product, rows=(n_rows_, row_))
         return context.make_tuple(builder, signature.return_type, tile)
 
-    result = types.UniTuple(vector_type, n_pixels * n_channels)
-    return result(x, pixels, p_at, taps, t_at, n_rows, row, n_taps, w, w_at, PIXELS, CHANNELS), codegen
+    result = types.UniTuple(vector_type, n_pixels * width)
+    return result(x, pixels, p_at, taps, t_at, n_rows, row, n_taps, w, w_at, PIXELS, WIDTH, IN_LANES), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -277,20 +281,23 @@ def scatter_tile(typingctx, tile, out, at, channel_step, pixels, p_at, n_channel
 
 
 @intrinsic(prefer_literal=True)
-def rectified_tile(typingctx, tile, bias, b_at, floor, CHANNELS):
-    """max(tile[p, q] + bias[b_at + q], floor), where NaN stays NaN."""
-    channels = CHANNELS.literal_value
+def rectified_tile(typingctx, tile, bias, b_at, floor, WIDTH, IN_LANES):
+    """max(tile[p, q] + bias[b_at + q], floor), where NaN stays NaN; with channels in the lanes, biases are vectors."""
+    width, in_lanes = WIDTH.literal_value, IN_LANES.literal_value
 
     def codegen(context, builder, signature, args):
         tile_, bias_, b_at_, floor_ = args[:4]
-        base, results = address(context, builder, bias, bias_, b_at_), []
-        terms = [splat_of(builder, builder.load(builder.gep(base, [index(q)])), floor_.type) for q in range(channels)]
+        base, vector, results = address(context, builder, bias, bias_, b_at_), floor_.type, []
+        if in_lanes == SAMPLES_IN_LANES:
+            terms = [splat_of(builder, builder.load(builder.gep(base, [index(q)])), vector) for q in range(width)]
+        else:
+            terms = [load_at(builder, builder.gep(base, [index(q * vector.count)]), vector) for q in range(width)]
         for j, value in enumerate(cgutils.unpack_tuple(builder, tile_)):
-            z = Vec(builder, value) + Vec(builder, terms[j % channels])
+            z = Vec(builder, value) + Vec(builder, terms[j % width])
             results.append(z.where(z.not_below(Vec(builder, floor_)), Vec(builder, floor_)).value)
         return context.make_tuple(builder, signature.return_type, results)
 
-    return tile(tile, bias, b_at, floor, CHANNELS), codegen
+    return tile(tile, bias, b_at, floor, WIDTH, IN_LANES), codegen
 
 
 @intrinsic

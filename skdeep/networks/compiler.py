@@ -34,6 +34,8 @@ from skdeep.networks.layers import (
 
 # Parameters that one task of an update takes: small enough to share among threads, large enough to pay.
 TASK_SIZE = 4096
+# Weights from which a dense layer on few samples is shared: a launch takes about as long as half of them.
+SHARED_WEIGHTS = 2**16
 # Operations that work on the workspace of a chunk.
 ON_MAPS = range(p.INPUT_MAPS, p.FLATTEN + 1)
 
@@ -57,8 +59,10 @@ class BlockProgram:
         From an operation with weights to the place of its layer among those with weights.
     longest_span : int
         Parameters of the largest task.
+    n_blocks : int
+        Blocks of samples in a chunk, each with a workspace.
     keep_maps : bool
-        Whether each chunk of a batch needs a workspace of its own.
+        Whether each chunk of a batch needs workspaces of its own.
     """
 
     ops: np.ndarray
@@ -72,6 +76,7 @@ class BlockProgram:
     work: int
     layer_of: dict
     longest_span: int
+    n_blocks: int
     keep_maps: bool
 
 
@@ -110,6 +115,7 @@ class _Rows:
 class _Compiler:
     def __init__(self, network, dtype, batch_size, training):
         self.network, self.lanes, self.training = network, lanes_of(dtype), training
+        self.across = 1 if training else _channels_across(network, self.lanes, batch_size)
         self.batch_size, self.n_rows = batch_size, _round_up(batch_size, p.CHUNK)
         self.ops, self.tables, self.tasks, self.n_table, self.layer_of = [], [], [], 0, {}
         self.workspace_size, self.rows_size, self.packed_size = p.SCRATCH * self.lanes, 0, 0
@@ -140,15 +146,24 @@ class _Compiler:
             self.work,
             self.layer_of,
             self.longest_span,
-            self._on_maps() and any(kind == p.FORWARD for kind, *_ in phases),
+            p.CHUNK // self.lanes if self.across == 1 else self.batch_size,
+            self._on_maps() and any(kind in (p.FORWARD, p.SHARED) for kind, *_ in phases),
         )
 
     def _phases(self, clipping):
-        """A step goes forward and backward in one piece, but where a normalisation needs all samples at once."""
+        """A step goes forward and backward in one piece, but where a normalisation needs all samples at once.
+
+        Where samples are too few to share them, the workers share single operations.
+        """
         n, normalisations = len(self.ops), (p.NORMALISE, p.NORMALISE_MAPS)
         meetings = [i for i, op in enumerate(self.ops) if op[p.KIND] in normalisations] if self.training else []
+        shared = [i for i, op in enumerate(self.ops) if self.across > 1 and _is_shared(op)]
         starts, stops = [0, *meetings], [*meetings, n]
         phases = [(p.PACK, 0, n)]
+        for i in shared:
+            phases += [(p.FORWARD, starts[-1], i)] if i > starts[-1] else []
+            phases.append((p.SHARED, i, i + 1))
+            starts[-1] = i + 1
         for start, stop in zip(starts[:-1], stops[:-1], strict=True):
             phases += [(p.FORWARD, start, stop), (p.STATISTICS, stop, stop + 1)]
         phases.append((p.THROUGH, starts[-1], n))
@@ -176,7 +191,7 @@ class _Compiler:
         return self.n_table - values.size
 
     def _offsets(self, pixels):
-        """A table of places in a workspace."""
+        """A table of places in a plane of vectors without margins."""
         return self._table(pixels * self.lanes)
 
     def _vectors(self, n_vectors):
@@ -187,10 +202,21 @@ class _Compiler:
     def _delta(self, shape):
         return self._vectors(math.prod(shape)) if self.training else -1
 
+    def _planes(self, shape, in_vectors=True):
+        """Where pixels will lie. If they are written in vectors of channels, these may begin with any one."""
+        if self.across == 1:
+            return Planes(shape, self.lanes, interleaved=False)
+        step = _round_up(shape[2] + self.lanes - 1, self.lanes) if in_vectors else shape[2]
+        return Planes(shape, step, interleaved=True)
+
+    def _place(self, planes):
+        """Give planes their place, and room behind them for a vector that begins with the last number."""
+        planes.at = self._vectors(-(-planes.size // self.lanes) + 1)
+
     def _maps(self, shape):
         """Maps without margins."""
-        maps = _Maps(Planes(shape), self._delta(shape))
-        maps.planes.at = self._vectors(maps.planes.size)
+        maps = _Maps(self._planes(shape), self._delta(shape))
+        self._place(maps.planes)
         return maps
 
     def _row_space(self, width):
@@ -230,11 +256,12 @@ class _Compiler:
         layers = self.network.bound
         if not layers or (len(layers[0].output_shape) != 3 and not isinstance(layers[0].layer, GlobalAvgPool2D)):
             return
-        self.values[-1] = _Maps(Planes(self.network.input_shape), -1)
+        self.values[-1] = _Maps(self._planes(self.network.input_shape, in_vectors=False), -1)
         for i, bound in enumerate(layers):
             if len(bound.output_shape) == 3 and not self._takes_pool(i):
                 shared = isinstance(bound.layer, Fork)
-                self.values[i] = _Maps(self.values[bound.source].planes if shared else Planes(bound.output_shape))
+                planes = self.values[bound.source].planes if shared else self._planes(bound.output_shape)
+                self.values[i] = _Maps(planes)
             if isinstance(bound.layer, Conv2D | LocallyConnected2D):
                 self.values[bound.source].planes.make_room(bound.layer.grid(bound.input_shape))
         for i in reversed(range(len(layers))):
@@ -242,7 +269,7 @@ class _Compiler:
                 self._lay_out_delta(i, layers[i])
         for maps in self.values.values():
             if maps.planes.at is None:
-                maps.planes.at = self._vectors(maps.planes.size)
+                self._place(maps.planes)
 
     def _lay_out_delta(self, i, bound):
         """What is added has the delta of the sum, which is where both ways of a residual block find theirs."""
@@ -291,8 +318,8 @@ class _Compiler:
             planes = self.values[-1].planes
             features = self._features()
             offsets = np.empty(features.size, np.int64)
-            offsets[features.ravel()] = planes.at + planes.pixels(np.arange(shape[2])).ravel() * self.lanes
-            self._add(KIND=p.INPUT_MAPS, N_INPUTS=features.size, TAPS_AT=self._table(offsets))
+            offsets[features.ravel()] = planes.at + planes.pixels(np.arange(shape[2])).ravel()
+            self._add(KIND=p.INPUT_MAPS, N_INPUTS=features.size, TAPS_AT=self._table(offsets), ACROSS=self.across)
         else:
             n_features = math.prod(shape)
             at, stride = self._row_space(n_features)
@@ -346,13 +373,14 @@ class _Compiler:
         before, after = source.planes, out.planes
         common = dict(
             KIND=kind,
+            ACROSS=self.across,
             N_INPUTS=before.shape[2],
             N_OUTPUTS=after.shape[2],
             IN_AT=before.at,
-            IN_STRIDE=before.plane * self.lanes,
+            IN_STRIDE=before.channel_step,
             OUT_AT=after.at,
-            OUT_STRIDE=after.plane * self.lanes,
-            OUT_PIXELS_AT=self._offsets(_pad_to(after.pixels(), p.PIXELS)),
+            OUT_STRIDE=after.channel_step,
+            OUT_PIXELS_AT=self._table(_pad_to(after.pixels(), p.PIXELS)),
             N_WINDOWS=after.n_pixels,
             N_PIXELS=before.n_pixels,
             DELTA_AT=out.delta_at,
@@ -369,7 +397,7 @@ class _Compiler:
     def _activate_maps(self, activation, z, out):
         """f(z), unless it is there already."""
         if z is not out:
-            pixels = self._offsets(z.planes.pixels())
+            pixels = self._table(z.planes.pixels())
             from_z = -1 if ACTIVATIONS[activation].monotone else 0
             columns = dict(ACTIVATION=CODES[activation], PIXELS_AT=pixels, SLOPE_AT=from_z)
             self._map_operation(p.ACTIVATE_MAPS, z, out, z.delta_at, **columns)
@@ -382,7 +410,7 @@ class _Compiler:
         for group in range(layer.groups):
             columns = self._convolution_columns(bound, source.planes, pool, group, input_delta_at)
             n_out = columns["N_OUTPUTS"]
-            columns["OUT_AT"] = z.planes.at + group * n_out * z.planes.plane * self.lanes
+            columns["OUT_AT"] = z.planes.at + group * n_out * z.planes.channel_step
             if z.delta_at >= 0:
                 columns["DELTA_AT"] = z.delta_at + group * n_out * z.planes.n_pixels * self.lanes
             self._map_operation(p.CONVOLUTION, source, z, input_delta_at, ACTIVATION=CODES[activation], **columns)
@@ -396,14 +424,18 @@ class _Compiler:
         layer, grid, (_, _, n_in, row) = bound.layer, bound.layer.grid(bound.input_shape), bound.weights.shape
         n_out, area = row // layer.groups, math.prod(grid.size)
         channels, filters = np.arange(n_in), np.arange(n_out)
-        places = planes.at + (planes.windows(grid) + group * n_in * planes.plane) * self.lanes
+        places = planes.at + planes.windows(grid) + group * n_in * planes.channel_step
         windows = np.arange(math.prod(grid.count))[:, None]
         if pool is not None:
             windows = pixels_in_windows(pool.layer.grid(pool.input_shape), bound.output_shape)
         slots = _round_up(windows.shape[1], p.PIXELS) if windows.shape[1] > 1 else 1
         tiled = np.pad(windows, ((0, 0), (0, slots - windows.shape[1])), mode="edge")
         tiled = _pad_to(tiled.ravel(), p.PIXELS) if slots == 1 else tiled
-        tiles, n_wide = _tiles(n_out)
+        if self.across == 1:
+            tiles, n_wide = _tiles(n_out)
+        else:
+            width = p.CHANNEL_VECTORS * self.lanes
+            tiles, n_wide = np.arange(0, n_out + width, width), 0
         columns = dict(
             W_AT=bound.weights.start + group * n_out,
             W_STRIDE=row,
@@ -415,7 +447,7 @@ class _Compiler:
             N_TILES=len(tiles) - 1,
             N_WIDE=n_wide,
             N_TAPS=area * n_in,
-            TAPS_AT=self._offsets(_pad_to(planes.taps(grid, channels).ravel(), p.TAPS)),
+            TAPS_AT=self._table(_pad_to(planes.taps(grid, channels).ravel(), p.TAPS)),
             TAP_ROWS_AT=self._table((np.arange(area) * n_in + channels[:, None]) * row),
             N_WINDOWS=len(windows),
             WINDOW=windows.shape[1],
@@ -471,8 +503,8 @@ class _Compiler:
             W_AT=bound.weights.start,
             B_AT=bound.bias.start,
             N_TAPS=inside[0].size,
-            TAPS_AT=self._offsets(planes.taps(grid, channels).T),
-            PIXELS_AT=self._table(planes.at + planes.windows(grid) * self.lanes),
+            TAPS_AT=self._table(planes.taps(grid, channels).T),
+            PIXELS_AT=self._table(planes.at + planes.windows(grid)),
             Z_PIXELS_AT=self._table(inside),
         )
         self._weights_of(bound)
@@ -492,7 +524,7 @@ class _Compiler:
             out,
             self._input_delta(i, bound),
             WINDOW=pixels.shape[1],
-            PIXELS_AT=self._offsets(source.planes.pixels()[pixels]),
+            PIXELS_AT=self._table(source.planes.pixels()[pixels]),
             Z_PIXELS_AT=self._offsets(pixels),
             ARGMAX_AT=self._vectors(n_outputs) if is_maximum and self.training else -1,
         )
@@ -512,17 +544,17 @@ class _Compiler:
             source,
             total,
             -1,
-            PIXELS_AT=self._offsets(source.planes.pixels()),
+            PIXELS_AT=self._table(source.planes.pixels()),
             SECOND_AT=added.at,
-            SECOND_STRIDE=added.plane * self.lanes,
-            SECOND_PIXELS_AT=self._offsets(added.pixels()),
+            SECOND_STRIDE=added.channel_step,
+            SECOND_PIXELS_AT=self._table(added.pixels()),
         )
         if activation != "identity":
             self._activate_maps(activation, total, out)
 
     def _pointwise_maps(self, i, bound):
         source, out, layer = self.values[bound.source], self.values[i], bound.layer
-        columns = dict(PIXELS_AT=self._offsets(source.planes.pixels()))
+        columns = dict(PIXELS_AT=self._table(source.planes.pixels()))
         if isinstance(layer, Dropout):
             columns |= dict(DROPPED=_dropped(layer), SPATIAL=int(layer.spatial))
         else:
@@ -546,7 +578,7 @@ class _Compiler:
                 maps,
                 maps,
                 maps.delta_at,
-                PIXELS_AT=self._offsets(maps.planes.pixels()),
+                PIXELS_AT=self._table(maps.planes.pixels()),
                 N_OUTPUTS=rows.width,
                 OUT_AT=rows.at,
                 OUT_STRIDE=rows.stride,
@@ -585,8 +617,7 @@ class _Compiler:
             n_out,
             W_AT=bound.weights.start,
             B_AT=bound.bias.start,
-            # Weights that few samples pass are not worth being packed.
-            PACKED_AT=self._packed(n_in * _round_up(n_out, self.lanes)) if self.batch_size > ROWS else -1,
+            PACKED_AT=self._packed(n_in * _round_up(n_out, self.lanes)) if self._packs_dense() else -1,
             BACK_PACKED_AT=self._packed(n_out * _round_up(n_in, self.lanes)) if source.delta_at >= 0 else -1,
             **self._activation(bound.layer, n_out),
         )
@@ -599,6 +630,10 @@ class _Compiler:
         self.longest_span = max(self.longest_span, n_inputs * n_out)
         self.tasks.append([p.DENSE_BIAS, operation, bound.bias.start, bound.bias.stop, 0])
         return out
+
+    def _packs_dense(self):
+        """Weights that few samples pass are not worth being packed."""
+        return self.across == 1 and self.batch_size > ROWS
 
     def _normalisation(self, bound):
         """The columns that a normalisation of rows shares with one of maps, and its tasks."""
@@ -629,6 +664,23 @@ class _Compiler:
 def _dropped(layer):
     """Of all hashes of 32 bits, those that drop a unit."""
     return min(round(layer.rate * 2**32), 2**32 - 1)
+
+
+def _is_shared(op):
+    """Whether the workers share an operation on few samples: every convolution, and products with many weights."""
+    is_large = op[p.N_INPUTS] * op[p.N_OUTPUTS] >= SHARED_WEIGHTS
+    return op[p.KIND] == p.CONVOLUTION or (op[p.KIND] == p.DENSE and is_large)
+
+
+def _channels_across(network, lanes, batch_size):
+    """How many channels lie across a vector: 1 where its lanes are samples, or all, whichever takes fewer vectors."""
+    own, padded = 0, 0
+    for bound in network.bound:
+        if isinstance(bound.layer, Conv2D | LocallyConnected2D):
+            n_filters = bound.layer.filters // getattr(bound.layer, "groups", 1)
+            work = bound.layer.multiply_adds(bound.input_shape)
+            own, padded = own + work, padded + work / n_filters * _round_up(n_filters, lanes)
+    return lanes if batch_size * padded < lanes * own else 1
 
 
 def _tiles(n_channels):

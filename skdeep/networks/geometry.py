@@ -1,6 +1,6 @@
 """Where pixels lie: tables of offsets from the shapes of maps, windows and filters.
 
-Here all geometry ends: the engine sees lists of pixels and of taps, in units of vectors.
+Here all geometry ends: the engine sees lists of pixels and of taps.
 """
 
 import math
@@ -14,19 +14,27 @@ def _apart(n_pixels):
 
 
 class Planes:
-    """The planes of one map in a workspace, [channel][row][column], within margins for who reads beyond its edges.
+    """The pixels of one map in a workspace, within margins for who reads beyond its edges.
 
-    Attributes
+    They are planes, [channel][row][column], or interleaved, [row][column][channel]. Offsets count numbers.
+
+    Parameters
     ----------
     shape : (int, int, int)
         Height, width and channels.
+    pixel_step : int
+        From a pixel to the one beside it.
+    interleaved : bool
+
+    Attributes
+    ----------
     at : int or None
         Where they begin, once the margins are known.
     """
 
-    def __init__(self, shape):
-        self.shape, self.at = shape, None
-        self._before, self._after = (0, 0), (0, 0)
+    def __init__(self, shape, pixel_step, interleaved):
+        self.shape, self.pixel_step, self.at = shape, pixel_step, None
+        self._interleaved, self._before, self._after = interleaved, (0, 0), (0, 0)
 
     def make_room(self, grid):
         """Widen the margins for the windows of a reader."""
@@ -42,31 +50,36 @@ class Planes:
         return self._before[1] + self.shape[1] + self._after[1]
 
     @property
-    def plane(self):
-        """From the beginning of one to the next, margins included."""
-        return _apart((self._before[0] + self.shape[0] + self._after[0]) * self.width)
+    def _n_places(self):
+        """Pixels, margins included."""
+        return (self._before[0] + self.shape[0] + self._after[0]) * self.width
+
+    @property
+    def channel_step(self):
+        """From a pixel of a channel to that of the next."""
+        return 1 if self._interleaved else _apart(self._n_places) * self.pixel_step
 
     @property
     def size(self):
-        return self.plane * self.shape[2]
+        return self._n_places * self.pixel_step if self._interleaved else self.channel_step * self.shape[2]
 
     def pixels(self, channels=0):
-        """Offsets of the map's own pixels, of one plane or of several: shape (*channels.shape, n_pixels)."""
+        """Offsets of the map's own pixels, of one channel or of several: shape (*channels.shape, n_pixels)."""
         row, column = np.divmod(np.arange(self.n_pixels), self.shape[1])
-        return np.add.outer(channels * self.plane, self._place(row, column))
+        return np.add.outer(channels * self.channel_step, self._place(row, column))
 
     def windows(self, grid):
-        """Offsets of the first pixel of each window in its plane; the margins are at least the windows'."""
+        """Offsets of the first pixel of each window in its channel; the margins are at least the windows'."""
         row, column = _places(grid)
         return self._place(row - grid.before[0], column - grid.before[1])
 
     def taps(self, grid, channels):
-        """Offsets from a window's first pixel to all of its pixels in several planes, (channel, pixel)."""
+        """Offsets from a window's first pixel to all of its pixels in several channels, (channel, pixel)."""
         r, s = _window(grid)
-        return np.add.outer(channels * self.plane, r * self.width + s)
+        return np.add.outer(channels * self.channel_step, (r * self.width + s) * self.pixel_step)
 
     def _place(self, row, column):
-        return (row + self._before[0]) * self.width + column + self._before[1]
+        return ((row + self._before[0]) * self.width + column + self._before[1]) * self.pixel_step
 
 
 def _places(grid):
@@ -93,7 +106,7 @@ def pixels_in_windows(grid, shape):
 class Spread:
     """The frame Z of a transposed convolution: the outputs' deltas, as far apart as the stride, among zeros.
 
-    A plane is the padded map, widened on all sides by what a window reaches.
+    A plane is the padded map, widened on all sides by what a window reaches. Offsets count pixels.
     """
 
     def __init__(self, shape, grid):

@@ -76,17 +76,22 @@ class Network:
         Length of theta, which holds weights then bias, layer by layer.
     n_statistics : int
         Length of the vector of running statistics.
+    kept : dict
+        The run of the last prediction of few samples, by their number, unless it is running.
     """
 
     def __init__(self, layers, input_shape, data_format="NHWC"):
         self.layers, self.input_shape, self.data_format = list(layers), tuple(input_shape), data_format
         self.bound, self.ends, self.n_parameters, self.n_statistics = [], [], 0, 0
-        self._for_inference = None
+        self._for_inference, self._beginnings, self.kept = None, {}, {}
         shape = self.input_shape
         for layer in self.layers:
             shape = self._bind(layer, shape)
             self.ends.append(len(self.bound) - 1)
         self.output_shape, self.n_outputs = shape, math.prod(shape)
+
+    def __getstate__(self):
+        return self.__dict__ | {"_for_inference": None, "_beginnings": {}, "kept": {}}
 
     def _bind(self, layer, shape):
         """Append a layer to the network; the shape of its output."""
@@ -183,7 +188,9 @@ class Network:
 
     def up_to(self, n_layers):
         """The network of the first layers, whose parameters are the first of theta."""
-        return Network(self.layers[:n_layers], self.input_shape, self.data_format)
+        if n_layers not in self._beginnings:
+            self._beginnings[n_layers] = Network(self.layers[:n_layers], self.input_shape, self.data_format)
+        return self._beginnings[n_layers]
 
     def coefs(self, theta):
         """Views of theta: the weights of the layers that have any."""

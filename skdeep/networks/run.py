@@ -15,6 +15,8 @@ from skdeep.networks.compiler import compile_network
 
 # Rows that a prediction takes through the network at a time.
 PREDICTION_BATCH = 1024
+# Predictions of up to so many samples keep their run for the next, if the network has no more parameters than that.
+FEW_SAMPLES, MOST_KEPT = p.CHUNK, 10_000_000
 # Operations from which a step is cut into parts, so that no launch lasts long; a core does some 10^11 a second.
 LARGE_STEP = 2_000_000_000
 # Operations that surely end within the longest launch.
@@ -60,7 +62,7 @@ class Run:
     Attributes
     ----------
     theta : array of shape (n_parameters,)
-        The parameters.
+        The parameters; for predictions only `set_parameters` changes them.
     first, second : arrays of shape (n_parameters,)
         The optimiser's memory: velocity, or running means of the gradient and of its square.
     n_updates : int
@@ -95,10 +97,12 @@ class Run:
         self._chunk_losses, self._chunk_weights = np.zeros((2, n_chunks))
         self._task_penalties, self._task_squares, self._total_squares = np.zeros((3, len(self._tasks)))
         self._workspaces, self._first_launch = {}, max(1, SHORT_PASS // max(1, self._work))
+        self._is_packed = False
 
     def set_parameters(self, theta, statistics):
         """Take over what a run that trains has learned."""
         _, self.theta[...], self.statistics[...] = self._trained.for_inference(theta, statistics)
+        self._is_packed = False
 
     @property
     def grad(self):
@@ -165,7 +169,9 @@ class Run:
         Y = _aligned(Y)
         steps = Steps(np.zeros(len(factors)), np.zeros(len(factors)), np.zeros(len(self.network.with_weights)))
         n_turns, longest, began = len(factors) * len(self.program.phases) * n_parts, 1, time.perf_counter()
-        for start, stop in threads.launches(n_turns, first=self._first_launch):
+        # The first phase packs the weights, which for predictions stay as they are.
+        packed = n_parts if self._is_packed else 0
+        for start, stop in threads.launches(n_turns - packed, first=self._first_launch):
             longest = max(longest, stop - start)
             run_steps(
                 self.program.ops,
@@ -180,8 +186,8 @@ class Run:
                 order,
                 self.batch_size,
                 n_parts,
-                start,
-                stop,
+                packed + start,
+                packed + stop,
                 loss,
                 hyper,
                 factors,
@@ -205,9 +211,11 @@ class Run:
                 self._total_squares,
                 steps.losses,
                 steps.weights,
+                self.program.n_blocks,
                 int(self.program.keep_maps),
                 n_workers,
             )
+        self._is_packed = len(self._tasks) == 0 and n_turns > 0
         # The next pass is one launch if this one was short, or begins with what has been found to fit.
         short = time.perf_counter() - began < threads.LONGEST_LAUNCH / 2
         self._first_launch = n_turns if short else longest
@@ -220,10 +228,40 @@ class Run:
         """Planes for the blocks of one chunk, for each worker or for each chunk; frames of zeros are never written."""
         n_chunks = len(self._chunk_losses) if self.program.keep_maps else n_workers
         if n_chunks not in self._workspaces:
-            n_blocks = max(1, p.CHUNK // lanes(self.dtype))
-            size = n_chunks * n_blocks * self.program.workspace_size
-            self._workspaces[n_chunks] = aligned_zeros(size, self.dtype).reshape(n_chunks * n_blocks, -1)
+            n_spaces = n_chunks * self.program.n_blocks
+            numbers = aligned_zeros(n_spaces * self.program.workspace_size, self.dtype)
+            self._workspaces[n_chunks] = numbers.reshape(n_spaces, -1)
         return self._workspaces[n_chunks]
+
+
+def predict(network, theta, statistics, X):
+    """The outputs of the last layer of a network with these parameters, array of shape (n_samples, n_outputs).
+
+    For few samples it would take longer to make a run than to use it: the network keeps it for the next.
+    """
+    batch_size = min(PREDICTION_BATCH, max(X.shape[0], 1))
+    if batch_size > FEW_SAMPLES or theta.size > MOST_KEPT:
+        return Run(network, theta, batch_size, training=False, statistics=statistics).predict(X)
+    # Taken out while it runs, since another thread may predict at the same time.
+    kept = network.kept.pop(batch_size, None)
+    if kept is None or not kept.serves(theta, statistics):
+        kept = _Kept(network, theta.copy(), statistics.copy(), batch_size)
+    scores = kept.run.predict(X)
+    network.kept = {batch_size: kept}
+    return scores
+
+
+class _Kept:
+    """A run that predicts, and what it was made from."""
+
+    def __init__(self, network, theta, statistics, batch_size):
+        self.run = Run(network, theta, batch_size, training=False, statistics=statistics)
+        self.theta, self.statistics = theta, statistics
+
+    def serves(self, theta, statistics):
+        """Whether these are still the parameters: their owner may have changed them in place."""
+        same = np.array_equal(theta, self.theta) and np.array_equal(statistics, self.statistics)
+        return same and theta.dtype == self.theta.dtype
 
 
 def _rows_of(X):

@@ -20,7 +20,7 @@ from skdeep.engine.pointwise import activations_and_slopes
 from skdeep.engine.target import aligned_zeros, lanes
 from skdeep.networks.layers import BatchNorm, Dense, Flatten
 from skdeep.networks.network import Network
-from skdeep.networks.run import PREDICTION_BATCH, Run
+from skdeep.networks.run import Run, predict
 
 
 class _Passed(NamedTuple):
@@ -153,8 +153,7 @@ class Tangent:
         # A network that begins with a row still has to read images in its own order.
         layers = self._maps if self._first else Network([Flatten()], self._maps.input_shape, self._maps.data_format)
         theta, statistics = self._theta[: layers.n_parameters], self._statistics[: layers.n_statistics]
-        batch_size = min(PREDICTION_BATCH, max(len(X), 1))
-        return Run(layers, theta, batch_size, training=False, statistics=statistics).predict(X)
+        return predict(layers, theta, statistics, X)
 
 
 def _activated(Z, activation):

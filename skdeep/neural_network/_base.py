@@ -30,7 +30,7 @@ from skdeep.engine.activations import ACTIVATIONS
 from skdeep.networks.initialisers import INITIALISERS, xavier_uniform
 from skdeep.networks.layers import BatchNorm, Dense, Dropout
 from skdeep.networks.network import Network
-from skdeep.networks.run import PREDICTION_BATCH, Run
+from skdeep.networks.run import Run, predict
 from skdeep.networks.summary import as_html, as_text, layer_names, summary_table
 from skdeep.networks.tangent import Tangent
 from skdeep.training.augmentation import Augmentation
@@ -427,8 +427,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
         finite_by_outputs = isinstance(network.bound[0].layer, Dense)
         X = self._typed_rows(X, ensure_all_finite=not finite_by_outputs)
         theta, statistics = self.theta_[: network.n_parameters], self._statistics[: network.n_statistics]
-        batch_size = min(PREDICTION_BATCH, max(X.shape[0], 1))
-        outputs = Run(network, theta, batch_size, training=False, statistics=statistics).predict(X)
+        outputs = predict(network, theta, statistics, X)
         if finite_by_outputs and not np.isfinite(outputs).all():
             numbers = X.data if sparse.issparse(X) else X
             assert_all_finite(numbers, input_name="X", estimator_name=type(self).__name__)
