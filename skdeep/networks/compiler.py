@@ -16,7 +16,7 @@ from skdeep.engine.tiles import (
     ROWS,
     VECS,
 )
-from skdeep.networks.geometry import Planes, Spread, pixels_in_windows
+from skdeep.networks.geometry import Spread, pixels_in_windows
 from skdeep.networks.layers import (
     Activation,
     AvgPool2D,
@@ -31,6 +31,7 @@ from skdeep.networks.layers import (
     LocallyConnected2D,
     MaxPool2D,
 )
+from skdeep.networks.space import Maps, Rows, Space, pad_to, round_up
 
 # Parameters that one task of an update takes: small enough to share among threads, large enough to pay.
 TASK_SIZE = 4096
@@ -90,35 +91,12 @@ def compile_network(network, dtype, batch_size, *, training=True, clipping=False
     return _Compiler(network, np.dtype(dtype), batch_size, training).compile(clipping)
 
 
-def _round_up(n, multiple):
-    return -(-n // multiple) * multiple
-
-
-@dataclass
-class _Maps:
-    """The output of a layer as planes in the workspace; the gradient by it is [channel][pixel], at -1 there is none."""
-
-    planes: Planes
-    delta_at: int | None = None
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The output of a layer as rows of the batch, `stride` apart, and the gradient by it."""
-
-    width: int
-    stride: int
-    at: int
-    delta_at: int
-
-
 class _Compiler:
     def __init__(self, network, dtype, batch_size, training):
         self.network, self.lanes, self.training = network, lanes_of(dtype), training
         self.across = 1 if training else _channels_across(network, self.lanes, batch_size)
-        self.batch_size, self.n_rows = batch_size, _round_up(batch_size, p.CHUNK)
-        self.ops, self.tables, self.tasks, self.n_table, self.layer_of = [], [], [], 0, {}
-        self.workspace_size, self.rows_size, self.packed_size = p.SCRATCH * self.lanes, 0, 0
+        self.batch_size, self.space = batch_size, Space(self.lanes, self.across, batch_size, training)
+        self.ops, self.tasks, self.layer_of = [], [], {}
         self.n_map_parameters, self.work, self.longest_span = 0, 0, TASK_SIZE
         # What each bound layer puts out, at -1 the network's input; and the deltas of shortcuts, by their forks.
         self.values, self.short_deltas = {}, {}
@@ -131,17 +109,17 @@ class _Compiler:
             self._emit(i, bound)
         last = self._rows_from(len(layers) - 1)
         if not self.training:  # where a loss leaves its gradient, whether or not somebody asks for it
-            self.ops[-1][p.DELTA_AT] = self._row_space(last.width)[0]
+            self.ops[-1][p.DELTA_AT] = self.space.row_space(last.width)[0]
         phases = self._phases(clipping)
         return BlockProgram(
             np.array(self.ops, np.int64),
             np.array(phases, np.int64),
-            np.concatenate([*self.tables, np.zeros(1, np.int64)]),
+            np.concatenate([*self.space.tables, np.zeros(1, np.int64)]),
             np.array(self.tasks, np.int64).reshape(-1, p.N_TASK_COLUMNS),
-            self.workspace_size,
-            self.rows_size,
+            self.space.workspace_size,
+            self.space.rows_size,
             # The loops read whole vectors, a register tile of them at the most.
-            self.packed_size + VECS * self.lanes,
+            self.space.packed_size + VECS * self.lanes,
             self.n_map_parameters,
             self.work,
             self.layer_of,
@@ -176,65 +154,11 @@ class _Compiler:
         on_maps = [op[p.KIND] in ON_MAPS for op in self.ops]
         return [(kind, i, j, 1 if any(on_maps[i : j + 1]) else p.CHUNKS_TOGETHER) for kind, i, j in phases]
 
-    # ------------------------------------------------------------------------------- memory
-
     def _add(self, **columns):
         row = np.full(p.N_COLUMNS, -1, np.int64)
         for name, value in columns.items():
             row[getattr(p, name)] = value
         self.ops.append(row)
-
-    def _table(self, values):
-        values = np.asarray(values, np.int64).ravel()
-        self.tables.append(values)
-        self.n_table += values.size
-        return self.n_table - values.size
-
-    def _offsets(self, pixels):
-        """A table of places in a plane of vectors without margins."""
-        return self._table(pixels * self.lanes)
-
-    def _vectors(self, n_vectors):
-        """Offset of so many vectors in the workspace."""
-        self.workspace_size += n_vectors * self.lanes
-        return self.workspace_size - n_vectors * self.lanes
-
-    def _delta(self, shape):
-        return self._vectors(math.prod(shape)) if self.training else -1
-
-    def _planes(self, shape, in_vectors=True):
-        """Where pixels will lie. If they are written in vectors of channels, these may begin with any one."""
-        if self.across == 1:
-            return Planes(shape, self.lanes, interleaved=False)
-        step = _round_up(shape[2] + self.lanes - 1, self.lanes) if in_vectors else shape[2]
-        return Planes(shape, step, interleaved=True)
-
-    def _place(self, planes):
-        """Give planes their place, and room behind them for a vector that begins with the last number."""
-        planes.at = self._vectors(-(-planes.size // self.lanes) + 1)
-
-    def _maps(self, shape):
-        """Maps without margins."""
-        maps = _Maps(self._planes(shape), self._delta(shape))
-        self._place(maps.planes)
-        return maps
-
-    def _row_space(self, width):
-        """Offset and stride of one row of `width` units for each sample of the batch.
-
-        An odd number of vectors, so that a column of rows does not fall on few sets of a cache.
-        """
-        stride = (-(-width // self.lanes) | 1) * self.lanes
-        self.rows_size += stride * self.n_rows
-        return self.rows_size - stride * self.n_rows, stride
-
-    def _rows(self, width):
-        at, stride = self._row_space(width)
-        return _Rows(width, stride, at, self._row_space(width)[0] if self.training else -1)
-
-    def _packed(self, size):
-        self.packed_size += size
-        return self.packed_size - size
 
     def _weights_of(self, bound):
         """The operation just added is the first, or the only one, of a layer with weights."""
@@ -256,12 +180,12 @@ class _Compiler:
         layers = self.network.bound
         if not layers or (len(layers[0].output_shape) != 3 and not isinstance(layers[0].layer, GlobalAvgPool2D)):
             return
-        self.values[-1] = _Maps(self._planes(self.network.input_shape, in_vectors=False), -1)
+        self.values[-1] = Maps(self.space.planes(self.network.input_shape, in_vectors=False), -1)
         for i, bound in enumerate(layers):
             if len(bound.output_shape) == 3 and not self._takes_pool(i):
                 shared = isinstance(bound.layer, Fork)
-                planes = self.values[bound.source].planes if shared else self._planes(bound.output_shape)
-                self.values[i] = _Maps(planes)
+                planes = self.values[bound.source].planes if shared else self.space.planes(bound.output_shape)
+                self.values[i] = Maps(planes)
             if isinstance(bound.layer, Conv2D | LocallyConnected2D):
                 self.values[bound.source].planes.make_room(bound.layer.grid(bound.input_shape))
         for i in reversed(range(len(layers))):
@@ -269,17 +193,17 @@ class _Compiler:
                 self._lay_out_delta(i, layers[i])
         for maps in self.values.values():
             if maps.planes.at is None:
-                self._place(maps.planes)
+                self.space.place(maps.planes)
 
     def _lay_out_delta(self, i, bound):
         """What is added has the delta of the sum, which is where both ways of a residual block find theirs."""
         maps = self.values[i]
         if maps.delta_at is None:
-            maps.delta_at = -1 if self._is_input(i) else self._delta(bound.output_shape)
+            maps.delta_at = -1 if self._is_input(i) else self.space.delta(bound.output_shape)
         if isinstance(bound.layer, Fork) and i not in self.short_deltas:
-            self.short_deltas[i] = -1 if self._is_input(i) else self._delta(bound.output_shape)
+            self.short_deltas[i] = -1 if self._is_input(i) else self.space.delta(bound.output_shape)
         if isinstance(bound.layer, Join):
-            of_sum = maps.delta_at if bound.layer.activation == "identity" else self._delta(bound.output_shape)
+            of_sum = maps.delta_at if bound.layer.activation == "identity" else self.space.delta(bound.output_shape)
             self.values[bound.source].delta_at = of_sum
             if isinstance(self.network.bound[bound.second].layer, Fork):
                 self.short_deltas[bound.second] = of_sum
@@ -319,12 +243,12 @@ class _Compiler:
             features = self._features()
             offsets = np.empty(features.size, np.int64)
             offsets[features.ravel()] = planes.at + planes.pixels(np.arange(shape[2])).ravel()
-            self._add(KIND=p.INPUT_MAPS, N_INPUTS=features.size, TAPS_AT=self._table(offsets), ACROSS=self.across)
+            self._add(KIND=p.INPUT_MAPS, N_INPUTS=features.size, TAPS_AT=self.space.table(offsets), ACROSS=self.across)
         else:
             n_features = math.prod(shape)
-            at, stride = self._row_space(n_features)
-            self.values[-1] = _Rows(n_features, stride, at, -1)
-            order = self._table(self._features().transpose(1, 2, 0)) if len(shape) == 3 else -1
+            at, stride = self.space.row_space(n_features)
+            self.values[-1] = Rows(n_features, stride, at, -1)
+            order = self.space.table(self._features().transpose(1, 2, 0)) if len(shape) == 3 else -1
             self._add(
                 KIND=p.INPUT_ROWS,
                 N_INPUTS=n_features,
@@ -380,7 +304,7 @@ class _Compiler:
             IN_STRIDE=before.channel_step,
             OUT_AT=after.at,
             OUT_STRIDE=after.channel_step,
-            OUT_PIXELS_AT=self._table(_pad_to(after.pixels(), p.PIXELS)),
+            OUT_PIXELS_AT=self.space.table(pad_to(after.pixels(), p.PIXELS)),
             N_WINDOWS=after.n_pixels,
             N_PIXELS=before.n_pixels,
             DELTA_AT=out.delta_at,
@@ -392,12 +316,12 @@ class _Compiler:
         """Where z = x * w + b goes and what follows at once: backward, f'(z) mostly comes from f(z) alone."""
         if ACTIVATIONS[layer.activation].monotone or not self.training:
             return out, layer.activation
-        return self._maps(out.planes.shape), "identity"
+        return self.space.maps(out.planes.shape), "identity"
 
     def _activate_maps(self, activation, z, out):
         """f(z), unless it is there already."""
         if z is not out:
-            pixels = self._table(z.planes.pixels())
+            pixels = self.space.table(z.planes.pixels())
             from_z = -1 if ACTIVATIONS[activation].monotone else 0
             columns = dict(ACTIVATION=CODES[activation], PIXELS_AT=pixels, SLOPE_AT=from_z)
             self._map_operation(p.ACTIVATE_MAPS, z, out, z.delta_at, **columns)
@@ -428,9 +352,9 @@ class _Compiler:
         windows = np.arange(math.prod(grid.count))[:, None]
         if pool is not None:
             windows = pixels_in_windows(pool.layer.grid(pool.input_shape), bound.output_shape)
-        slots = _round_up(windows.shape[1], p.PIXELS) if windows.shape[1] > 1 else 1
+        slots = round_up(windows.shape[1], p.PIXELS) if windows.shape[1] > 1 else 1
         tiled = np.pad(windows, ((0, 0), (0, slots - windows.shape[1])), mode="edge")
-        tiled = _pad_to(tiled.ravel(), p.PIXELS) if slots == 1 else tiled
+        tiled = pad_to(tiled.ravel(), p.PIXELS) if slots == 1 else tiled
         if self.across == 1:
             tiles, n_wide = _tiles(n_out)
         else:
@@ -442,35 +366,35 @@ class _Compiler:
             B_AT=bound.bias.start + group * n_out,
             N_INPUTS=n_in,
             N_OUTPUTS=n_out,
-            PACKED_AT=self._packed(tiles[-1] * area * n_in),
-            TILES_AT=self._table(tiles),
+            PACKED_AT=self.space.packed(tiles[-1] * area * n_in),
+            TILES_AT=self.space.table(tiles),
             N_TILES=len(tiles) - 1,
             N_WIDE=n_wide,
             N_TAPS=area * n_in,
-            TAPS_AT=self._table(_pad_to(planes.taps(grid, channels).ravel(), p.TAPS)),
-            TAP_ROWS_AT=self._table((np.arange(area) * n_in + channels[:, None]) * row),
+            TAPS_AT=self.space.table(pad_to(planes.taps(grid, channels).ravel(), p.TAPS)),
+            TAP_ROWS_AT=self.space.table((np.arange(area) * n_in + channels[:, None]) * row),
             N_WINDOWS=len(windows),
             WINDOW=windows.shape[1],
             SLOTS=slots,
-            PIXELS_AT=self._table(places[tiled]),
+            PIXELS_AT=self.space.table(places[tiled]),
         )
         if self.training:
             columns |= self._deltas_of_outputs(bound, planes, windows, places, n_out)
-            columns |= dict(ARGMAX_AT=self._vectors(len(windows) * tiles[-1]) if windows.shape[1] > 1 else -1)
+            columns |= dict(ARGMAX_AT=self.space.vectors(len(windows) * tiles[-1]) if windows.shape[1] > 1 else -1)
         if input_delta_at >= 0:
             spread, (back_tiles, back_n_wide) = Spread(bound.input_shape, grid), _tiles(n_in)
             columns |= dict(
-                BACK_TILES_AT=self._table(back_tiles),
+                BACK_TILES_AT=self.space.table(back_tiles),
                 BACK_N_TILES=len(back_tiles) - 1,
                 BACK_N_WIDE=back_n_wide,
                 BACK_N_TAPS=area * n_out,
-                BACK_SPANS_AT=self._table(spread.rows(p.PIXELS) * grid.size[1]),
-                BACK_PACKED_AT=self._packed(back_tiles[-1] * area * n_out),
-                BACK_TAPS_AT=self._offsets(spread.taps(filters)),
-                BACK_TAP_ROWS_AT=self._table(np.arange(area) * n_in * row + filters[:, None]),
+                BACK_SPANS_AT=self.space.table(spread.rows(p.PIXELS) * grid.size[1]),
+                BACK_PACKED_AT=self.space.packed(back_tiles[-1] * area * n_out),
+                BACK_TAPS_AT=self.space.offsets(spread.taps(filters)),
+                BACK_TAP_ROWS_AT=self.space.table(np.arange(area) * n_in * row + filters[:, None]),
                 BACK_N_PIXELS=planes.n_pixels,
-                BACK_PIXELS_AT=self._table(_pad_to(columns["Z_AT"] + spread.pixels() * self.lanes, p.PIXELS)),
-                BACK_OUT_PIXELS_AT=self._offsets(_pad_to(np.arange(planes.n_pixels), p.PIXELS)),
+                BACK_PIXELS_AT=self.space.table(pad_to(columns["Z_AT"] + spread.pixels() * self.lanes, p.PIXELS)),
+                BACK_OUT_PIXELS_AT=self.space.offsets(pad_to(np.arange(planes.n_pixels), p.PIXELS)),
                 INPUT_DELTA_AT=input_delta_at + group * n_in * planes.n_pixels * self.lanes,
             )
         return columns
@@ -480,12 +404,12 @@ class _Compiler:
         spread = Spread(bound.input_shape, bound.layer.grid(bound.input_shape))
         outputs, covered = spread.outputs() * self.lanes, np.unique(windows)
         return dict(
-            Z_AT=self._vectors(spread.plane * _round_up(n_out, p.GRADIENT_CHANNELS)),
+            Z_AT=self.space.vectors(spread.plane * round_up(n_out, p.GRADIENT_CHANNELS)),
             Z_STRIDE=spread.plane * self.lanes,
-            Z_PIXELS_AT=self._table(outputs[windows]),
+            Z_PIXELS_AT=self.space.table(outputs[windows]),
             OVERLAPPING=covered.size < windows.size,
             N_PIXELS=covered.size,
-            PIXEL_PAIRS_AT=self._table(np.column_stack([places[covered], outputs[covered]])),
+            PIXEL_PAIRS_AT=self.space.table(np.column_stack([places[covered], outputs[covered]])),
         )
 
     def _locally_connected(self, i, bound):
@@ -503,9 +427,9 @@ class _Compiler:
             W_AT=bound.weights.start,
             B_AT=bound.bias.start,
             N_TAPS=inside[0].size,
-            TAPS_AT=self._table(planes.taps(grid, channels).T),
-            PIXELS_AT=self._table(planes.at + planes.windows(grid)),
-            Z_PIXELS_AT=self._table(inside),
+            TAPS_AT=self.space.table(planes.taps(grid, channels).T),
+            PIXELS_AT=self.space.table(planes.at + planes.windows(grid)),
+            Z_PIXELS_AT=self.space.table(inside),
         )
         self._weights_of(bound)
         self._span_tasks(bound)
@@ -514,7 +438,7 @@ class _Compiler:
     def _pool(self, i, bound):
         source, layer = self.values[bound.source], bound.layer
         if isinstance(layer, GlobalAvgPool2D):
-            self.values[i] = self._maps((1, 1, *bound.output_shape))
+            self.values[i] = self.space.maps((1, 1, *bound.output_shape))
         out, pixels = self.values[i], pixels_in_windows(layer.grid(bound.input_shape), bound.input_shape)
         is_maximum = isinstance(layer, MaxPool2D)
         n_outputs = out.planes.n_pixels * out.planes.shape[2]
@@ -524,9 +448,9 @@ class _Compiler:
             out,
             self._input_delta(i, bound),
             WINDOW=pixels.shape[1],
-            PIXELS_AT=self._table(source.planes.pixels()[pixels]),
-            Z_PIXELS_AT=self._offsets(pixels),
-            ARGMAX_AT=self._vectors(n_outputs) if is_maximum and self.training else -1,
+            PIXELS_AT=self.space.table(source.planes.pixels()[pixels]),
+            Z_PIXELS_AT=self.space.offsets(pixels),
+            ARGMAX_AT=self.space.vectors(n_outputs) if is_maximum and self.training else -1,
         )
 
     def _residual(self, i, bound):
@@ -536,25 +460,25 @@ class _Compiler:
             self._map_operation(p.FORK, source, out, self._input_delta(i, bound), **second)
             return
         added = self.values[bound.second].planes
-        total = _Maps(out.planes, source.delta_at)
+        total = Maps(out.planes, source.delta_at)
         if self.training and not ACTIVATIONS[activation].monotone:
-            total.planes = self._maps(bound.output_shape).planes
+            total.planes = self.space.maps(bound.output_shape).planes
         self._map_operation(
             p.JOIN,
             source,
             total,
             -1,
-            PIXELS_AT=self._table(source.planes.pixels()),
+            PIXELS_AT=self.space.table(source.planes.pixels()),
             SECOND_AT=added.at,
             SECOND_STRIDE=added.channel_step,
-            SECOND_PIXELS_AT=self._table(added.pixels()),
+            SECOND_PIXELS_AT=self.space.table(added.pixels()),
         )
         if activation != "identity":
             self._activate_maps(activation, total, out)
 
     def _pointwise_maps(self, i, bound):
         source, out, layer = self.values[bound.source], self.values[i], bound.layer
-        columns = dict(PIXELS_AT=self._table(source.planes.pixels()))
+        columns = dict(PIXELS_AT=self.space.table(source.planes.pixels()))
         if isinstance(layer, Dropout):
             columns |= dict(DROPPED=_dropped(layer), SPATIAL=int(layer.spatial))
         else:
@@ -571,14 +495,14 @@ class _Compiler:
     def _rows_from(self, i):
         """The output of a layer as rows; maps are flattened."""
         maps = self.values[i]
-        if isinstance(maps, _Maps):
-            rows = self._rows(maps.planes.shape[2] * maps.planes.n_pixels)
+        if isinstance(maps, Maps):
+            rows = self.space.rows(maps.planes.shape[2] * maps.planes.n_pixels)
             self._map_operation(
                 p.FLATTEN,
                 maps,
                 maps,
                 maps.delta_at,
-                PIXELS_AT=self._table(maps.planes.pixels()),
+                PIXELS_AT=self.space.table(maps.planes.pixels()),
                 N_OUTPUTS=rows.width,
                 OUT_AT=rows.at,
                 OUT_STRIDE=rows.stride,
@@ -589,7 +513,7 @@ class _Compiler:
 
     def _row_operation(self, kind, source, width, **columns):
         """An operation from rows to rows of so many units."""
-        out = self._rows(width)
+        out = self.space.rows(width)
         self._add(
             KIND=kind,
             N_INPUTS=source.width,
@@ -606,7 +530,7 @@ class _Compiler:
 
     def _activation(self, layer, width):
         """The columns of an activation, with a place for its slope where the output does not tell it."""
-        slope_at = -1 if ACTIVATIONS[layer.activation].monotone else self._row_space(width)[0]
+        slope_at = -1 if ACTIVATIONS[layer.activation].monotone else self.space.row_space(width)[0]
         return dict(ACTIVATION=CODES[layer.activation], SLOPE_AT=slope_at)
 
     def _dense(self, bound, source):
@@ -617,14 +541,14 @@ class _Compiler:
             n_out,
             W_AT=bound.weights.start,
             B_AT=bound.bias.start,
-            PACKED_AT=self._packed(n_in * _round_up(n_out, self.lanes)) if self._packs_dense() else -1,
-            BACK_PACKED_AT=self._packed(n_out * _round_up(n_in, self.lanes)) if source.delta_at >= 0 else -1,
+            PACKED_AT=self.space.packed(n_in * round_up(n_out, self.lanes)) if self._packs_dense() else -1,
+            BACK_PACKED_AT=self.space.packed(n_out * round_up(n_in, self.lanes)) if source.delta_at >= 0 else -1,
             **self._activation(bound.layer, n_out),
         )
         self._weights_of(bound)
         operation = len(self.ops) - 1
         # Whole register tiles of the gradient, and whole squares of the transposed weights.
-        n_inputs = _round_up(max(1, TASK_SIZE // n_out), math.lcm(ROWS, self.lanes))
+        n_inputs = round_up(max(1, TASK_SIZE // n_out), math.lcm(ROWS, self.lanes))
         for start in range(0, n_in, n_inputs):
             self.tasks.append([p.DENSE_ROWS, operation, start, min(start + n_inputs, n_in), 1])
         self.longest_span = max(self.longest_span, n_inputs * n_out)
@@ -637,8 +561,7 @@ class _Compiler:
 
     def _normalisation(self, bound):
         """The columns that a normalisation of rows shares with one of maps, and its tasks."""
-        at, stride = self.rows_size, _round_up(*bound.weights.shape, self.lanes)
-        self.rows_size += 4 * stride
+        at, stride = self.space.statistics(*bound.weights.shape)
         for kind, slot in ((p.NORM_SCALE, bound.weights), (p.NORM_SHIFT, bound.bias)):
             self.tasks.append([kind, len(self.ops), slot.start, slot.stop, 0])
         self.longest_span = max(self.longest_span, *bound.weights.shape)
@@ -657,7 +580,7 @@ class _Compiler:
         columns = self._activation(layer, width)
         if isinstance(layer, Activation):
             return self._row_operation(p.ACTIVATE, source, width, **columns)
-        columns |= self._normalisation(bound) | dict(CENTRED_AT=self._row_space(width)[0])
+        columns |= self._normalisation(bound) | dict(CENTRED_AT=self.space.row_space(width)[0])
         return self._row_operation(p.NORMALISE, source, width, **columns)
 
 
@@ -679,7 +602,7 @@ def _channels_across(network, lanes, batch_size):
         if isinstance(bound.layer, Conv2D | LocallyConnected2D):
             n_filters = bound.layer.filters // getattr(bound.layer, "groups", 1)
             work = bound.layer.multiply_adds(bound.input_shape)
-            own, padded = own + work, padded + work / n_filters * _round_up(n_filters, lanes)
+            own, padded = own + work, padded + work / n_filters * round_up(n_filters, lanes)
     return lanes if batch_size * padded < lanes * own else 1
 
 
@@ -688,7 +611,3 @@ def _tiles(n_channels):
     mixtures = [(n, max(0, -(-(n_channels - n * p.WIDE) // p.NARROW))) for n in range(-(-n_channels // p.WIDE) + 1)]
     n_wide, n_narrow = min(mixtures, key=lambda mixture: (mixture[0] * p.WIDE + mixture[1] * p.NARROW, sum(mixture)))
     return np.cumsum([0] + [p.WIDE] * n_wide + [p.NARROW] * n_narrow), n_wide
-
-
-def _pad_to(values, multiple):
-    return np.pad(values, (0, -values.size % multiple), mode="edge")
