@@ -20,7 +20,16 @@ from skdeep.engine.elementary import (
     tanh_vector,
 )
 from skdeep.engine.jit import compiled, integer, integers, out, reals
-from skdeep.engine.program import GRADIENT_CHANNELS, NARROW, PIXELS, TAPS, WIDE
+from skdeep.engine.program import (
+    CHANNEL_VECTORS,
+    CHANNELS_IN_LANES,
+    GRADIENT_CHANNELS,
+    NARROW,
+    PIXELS,
+    SAMPLES_IN_LANES,
+    TAPS,
+    WIDE,
+)
 from skdeep.engine.simd import (
     add,
     equal_or_zero,
@@ -511,9 +520,9 @@ def _correlations(
     wide: out,
 ):  # fmt: skip
     width = lanes_of(x)
-    tile = correlation_tile(x, pixels, 1, taps, 2, n_rows, row, n, w, 3, PIXELS, NARROW)
+    tile = correlation_tile(x, pixels, 1, taps, 2, n_rows, row, n, w, 3, PIXELS, NARROW, SAMPLES_IN_LANES)
     store_tile(tile, narrow, 0, NARROW * width, width, NARROW)
-    tile = correlation_tile(x, pixels, 1, taps, 2, n_rows, row, n, w, 3, PIXELS, WIDE)
+    tile = correlation_tile(x, pixels, 1, taps, 2, n_rows, row, n, w, 3, PIXELS, WIDE, SAMPLES_IN_LANES)
     store_tile(tile, wide, 0, WIDE * width, width, WIDE)
 
 
@@ -533,6 +542,27 @@ def test_correlation_tile(n_rows, row, n, dtype, rng):
         _correlations(x.ravel(), *tables, flat, n_rows, row, n, narrow.reshape(-1), wide.reshape(-1))
         want = np.einsum("ptl,tq->pql", x[pixels[:, None] + taps[taken]], w[taken])
         np.testing.assert_array_equal(narrow if channels == NARROW else wide, want)
+
+
+@compiled
+def _correlations_across(
+    x: reals, pixels: integers, taps: integers, w: reals, n_rows: integer, row: integer, n: integer, to: out,
+):  # fmt: skip
+    width = lanes_of(x)
+    tile = correlation_tile(x, pixels, 1, taps, 2, n_rows, row, n, w, 3, PIXELS, CHANNEL_VECTORS, CHANNELS_IN_LANES)
+    store_tile(tile, to, 0, CHANNEL_VECTORS * width, width, CHANNEL_VECTORS)
+
+
+@DTYPES
+@pytest.mark.parametrize(("n_rows", "row", "n"), [(1, 0, 0), (1, 0, 9), (3, 4, 3)])
+def test_correlation_tile_with_channels_in_the_lanes(n_rows, row, n, dtype, rng):
+    n_channels, n_taps = CHANNEL_VECTORS * lanes(np.dtype(dtype)), max(n, n_rows * row)
+    x, w = integers_like(rng, 40, dtype), integers_like(rng, (n_taps, n_channels), dtype)
+    pixels, taps = rng.integers(0, 20, PIXELS), rng.integers(0, 20, n_taps)
+    taken = [r * row + t for r in range(n_rows) for t in range(n)]
+    tables, to = (np.pad(pixels, (1, 0)), np.pad(taps, (2, 1))), np.zeros((PIXELS, n_channels), dtype)
+    _correlations_across(x, *tables, np.pad(w.ravel(), (3, n_channels)), n_rows, row, n, to.reshape(-1))
+    np.testing.assert_array_equal(to, x[pixels[:, None] + taps[taken]] @ w[taken])
 
 
 @compiled
