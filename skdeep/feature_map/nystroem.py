@@ -63,7 +63,7 @@ class NystroemFeatureMap(FeatureMap):
         Their places in the training data; None where they are not from there.
     normalization_ : ndarray of shape (n_landmarks, n_landmarks)
         L^-1, with rows of zeros for landmarks that the others make redundant up to rounding. Where k(Z, Z) is not
-        positive semidefinite, Q sign(l) |l|^(-1/2) Q^T of its eigenvalues l and eigenvectors Q.
+        positive semidefinite, ``Q sign(l) |l|^(-1/2) Q^T`` of its eigenvalues l and eigenvectors Q.
     n_features_in_ : int
         Features seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
