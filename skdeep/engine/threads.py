@@ -39,6 +39,11 @@ def n_workers(work):
     return allowed
 
 
+def first_launch(work):
+    """Items, of so many floating-point operations each, of a launch whose speed is not known: at 10^10 a second."""
+    return max(1, int(1e10 * LONGEST_LAUNCH / max(work, 1)))
+
+
 def launches(n_items, first=1):
     """Cut range(n_items) into (start, stop) spans, each sized by the speed of the last to fit `LONGEST_LAUNCH`."""
     start, size = 0, first

@@ -170,10 +170,12 @@ def _features(X, W, offset, amplitudes, n_paired):
         panels = columns.reshape(n_features, -1, width).transpose(1, 0, 2)
         weights, work = _padded(panels, panels.size), 2 * n_features
     phi = np.empty((n_samples, n_frequencies + n_paired), W.dtype)
-    workers = threads.n_workers((work + OPERATIONS) * n_samples * n_frequencies)
+    work = (work + OPERATIONS) * n_frequencies  # of a sample
+    workers = threads.n_workers(work * n_samples)
     arguments = x, weights, _padded(offset, n_columns), _padded(amplitudes, n_columns)
     sizes, scratch = (n_samples, n_features, n_frequencies, n_paired), aligned_zeros(workers * ROWS * width, W.dtype)
-    for first, stop in threads.launches(ceil(n_samples / (ROWS * TILES * workers)), 8):
+    first_launch = threads.first_launch(ROWS * TILES * work)
+    for first, stop in threads.launches(ceil(n_samples / (ROWS * TILES * workers)), first_launch):
         tiles = first * TILES * workers, min(stop * TILES * workers, ceil(n_samples / ROWS))
         fourier_features(*arguments, *sizes, *tiles, scratch, phi.reshape(-1), workers)
     return phi

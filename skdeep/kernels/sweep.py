@@ -166,8 +166,8 @@ class Sweep:
         )
         results = nothing if K is None else K, no_sums if sums is None else sums, V, n_outputs, product.reshape(-1)
         n_blocks = ceil((stop - top) / BLOCK)
-        # Each worker takes as many blocks as the others; the first launch supposes 10^10 operations a second.
-        first_launch = max(1, int(1e10 * threads.LONGEST_LAUNCH / (BLOCK * max(n_columns, 1) * work)))
+        # Each worker takes as many blocks as the others.
+        first_launch = threads.first_launch(BLOCK * n_columns * work)
         for first, last in threads.launches(ceil(n_blocks / workers), first_launch):
             blocks = top // BLOCK + first * workers, top // BLOCK + min(last * workers, n_blocks)
             engine.sweep(*arguments, *blocks, scratch, *results, n_copies, workers)
