@@ -1,8 +1,11 @@
 """Hyperparameters of the kernel by gradient: derivatives, scikit-learn's likelihood, what the search finds."""
 
+import functools
+
 import numpy as np
 import pytest
-from scipy.optimize import approx_fprime
+from scipy.optimize import approx_fprime, minimize
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF as TheirRBF
 from sklearn.gaussian_process.kernels import ConstantKernel
@@ -105,6 +108,38 @@ def test_restarts_never_end_worse():
         scores.append(model.fit(X, y).best_score_)
     assert scores[1] >= scores[0] - 1e-9
     assert model.cv_results_["mean_test_score"].shape == (1,)
+
+
+def test_an_optimizer_of_ones_own():
+    X, y, _, _ = table(n=40)
+
+    def two_steps(obj_func, initial_theta, bounds):
+        value, gradient = obj_func(initial_theta)
+        assert gradient.shape == initial_theta.shape == (3,)
+        assert obj_func(initial_theta, eval_gradient=False) == value
+        np.testing.assert_allclose(np.exp(bounds), [(0.1, 9.0)] * 3)
+        found = minimize(obj_func, initial_theta, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 2})
+        assert found.fun < value
+        seen.append(found.x)
+        return found.x, found.fun
+
+    settings = {"kernel": 1.0 * RBF(1.0), "bounds": (0.1, 9.0)}
+    seen = []
+    model = KernelRidgeDualCV([0.5], optimizer=two_steps, **settings).fit(X, y)
+    assert len(seen) == 1
+    theta = Objective(Problem(model.kernel_, X, y[:, None], None), "leave_one_out").theta(model.alpha_)
+    np.testing.assert_allclose(theta, seen[0])
+    best = KernelRidgeDualCV([0.5], optimizer="fmin_l_bfgs_b", **settings).fit(X, y)
+    assert best.best_score_ >= model.best_score_
+
+
+def test_a_search_that_is_cut_short_says_so(monkeypatch):
+    X, y, _, _ = table(n=40)
+    short = functools.partial(minimize, options={"maxiter": 1})
+    monkeypatch.setattr("skdeep.kernel_ridge._hyperparameters.minimize", short)
+    with pytest.warns(ConvergenceWarning, match="stopped early") as caught:
+        KernelRidgeDualCV(kernel=RBF([1.0, 2.0, 3.0]), optimizer="fmin_l_bfgs_b").fit(X, y)
+    assert caught[0].filename == __file__
 
 
 def test_bounds_hold():

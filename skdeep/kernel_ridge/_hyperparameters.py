@@ -44,19 +44,21 @@ class Objective:
             at += value.size
         return kernel
 
-    def __call__(self, theta):
-        """The criterion and its gradient by theta; infinite where K + alpha I is not positive definite."""
+    def __call__(self, theta, eval_gradient=True):
+        """The criterion and, if asked, its gradient by theta; infinite where K + alpha I is not positive definite."""
         alpha, problem = np.exp(theta[-1]), replace(self._problem, kernel=self.kernel(theta))
         reduction, K = problem.reduction(), problem.matrix(n_copies=3)
         reduced, Y = reduction.matrix(K), reduction.targets(problem.Y)
         reduced[np.diag_indices(len(reduced))] += alpha
         if not cholesky.factor(reduced):
-            return np.inf, np.zeros_like(theta)
+            return (np.inf, np.zeros_like(theta)) if eval_gradient else np.inf
         rows, log_determinant = np.array(Y.T, order="C"), cholesky.log_determinant(reduced)
         cholesky.solve_rows(reduced, rows)
         cholesky.invert(reduced)
         C, P = reduction.expand(np.ascontiguousarray(rows.T)), reduction.expand_inverse(K)
         value, M = self._criterion(C, P, reduction.expand(Y), log_determinant)
+        if not eval_gradient:
+            return float(value)
         by_alpha = alpha * np.trace(M)
         if reduction.root is not None:
             M *= reduction.root[:, None]
@@ -65,12 +67,22 @@ class Objective:
         return float(value), np.hstack([*(slopes[name] for name in self._values), by_alpha])
 
 
-def fitted_hyperparameters(problem, alpha, criterion, bounds, n_restarts, random_state):
-    """The kernel and the penalty of the least value of a criterion that L-BFGS-B finds.
+def fmin_l_bfgs_b(objective, theta, bounds):
+    """Where scipy's L-BFGS-B ends, and the value there."""
+    found = minimize(objective, theta, method="L-BFGS-B", jac=True, bounds=bounds)
+    if found.status == 1:
+        warnings.warn(f"L-BFGS-B stopped early: {found.message}", ConvergenceWarning, stacklevel=8)
+    return found.x, found.fun
+
+
+def fitted_hyperparameters(problem, optimizer, alpha, criterion, bounds, n_restarts, random_state):
+    """The kernel and the penalty of the least value of a criterion that an optimizer finds.
 
     Parameters
     ----------
     problem : Problem
+    optimizer : callable
+        Of an objective, a starting point and bounds of shape (n, 2), to the best point and its value.
     alpha : float
         Where the first search starts, with the kernel's hyperparameters as they are.
     criterion : {"leave_one_out", "log_marginal_likelihood"}
@@ -93,12 +105,10 @@ def fitted_hyperparameters(problem, alpha, criterion, bounds, n_restarts, random
     low, high = np.log(bounds)
     first = objective.theta(alpha)
     starts = [np.clip(first, low, high), *rng.uniform(low, high, size=(n_restarts, len(first)))]
-    settings = {"method": "L-BFGS-B", "jac": True, "bounds": [(low, high)] * len(first)}
-    found = min((minimize(objective, start, **settings) for start in starts), key=lambda result: result.fun)
-    if not np.isfinite(found.fun):
+    limits = np.tile([low, high], (len(first), 1))
+    theta, value = min((optimizer(objective, start, limits) for start in starts), key=lambda found: found[1])
+    if not np.isfinite(value):
         raise ValueError(
             f"K + alpha I is singular for all that was tried within bounds={bounds!r}: raise the lower bound."
         )
-    if found.status == 1:
-        warnings.warn(f"L-BFGS-B stopped early: {found.message}", ConvergenceWarning, stacklevel=6)
-    return objective.kernel(found.x), float(np.exp(found.x[-1]))
+    return objective.kernel(theta), float(np.exp(theta[-1]))

@@ -12,7 +12,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from skdeep._sklearn import Interval, StrOptions, fitting
 from skdeep.kernel_ridge._base import KernelRidgeBase, warn_of
-from skdeep.kernel_ridge._hyperparameters import fitted_hyperparameters
+from skdeep.kernel_ridge._hyperparameters import fitted_hyperparameters, fmin_l_bfgs_b
 from skdeep.kernel_ridge._problem import best_spectrum, from_spectrum
 from skdeep.kernel_ridge._selection import Search, cv_results, folds_of, predictions
 from skdeep.solvers.criteria import CRITERIA
@@ -48,10 +48,13 @@ class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         Whether each target has the penalty that is best for it.
     store_cv_results : bool, default=False
         Whether to keep the held-out predictions.
-    optimizer : {"fmin_l_bfgs_b"} or None, default=None
+    optimizer : {"fmin_l_bfgs_b"}, callable or None, default=None
         With "fmin_l_bfgs_b" the kernel's hyperparameters and the penalty are fitted together, by the gradient of
         `criterion`: the first search starts from the kernel as it is given and the best of `alphas` with
-        it. Hyperparameters that are 0 stay so.
+        it. Hyperparameters that are 0 stay so. As for scikit-learn's `GaussianProcessRegressor`, a callable
+        `optimizer(obj_func, initial_theta, bounds)` returns the best point and its value: theta holds the logarithms
+        of the hyperparameters and then of the penalty, bounds their limits, of shape (n, 2), and `obj_func(theta)`
+        the criterion and its gradient, or with `eval_gradient=False` the criterion alone.
     criterion : {"leave_one_out", "log_marginal_likelihood"}, default="leave_one_out"
         What the optimizer minimises: the mean squared leave-one-out error, or minus the log marginal likelihood of
         the Gaussian process with noise of variance alpha / weight.
@@ -101,7 +104,7 @@ class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         "cv": [StrOptions({"gcv"}), "cv_object"],
         "alpha_per_target": ["boolean"],
         "store_cv_results": ["boolean"],
-        "optimizer": [StrOptions({"fmin_l_bfgs_b"}), None],
+        "optimizer": [StrOptions({"fmin_l_bfgs_b"}), callable, None],
         "criterion": [StrOptions(set(CRITERIA))],
         "bounds": ["array-like"],
         "n_restarts_optimizer": [Interval(Integral, 0, None, closed="left")],
@@ -214,8 +217,9 @@ class KernelRidgeDualCV(MultiOutputMixin, RegressorMixin, KernelRidgeBase):
         _, spectrum, reduction = best_spectrum(problem)
         scores, _ = search.scores(spectrum, reduction, problem.Y, alphas)
         start = alphas[np.argmin(cv_results(alphas, scores)["rank_test_score"])]
+        optimizer = self.optimizer if callable(self.optimizer) else fmin_l_bfgs_b
         kernel, alpha = fitted_hyperparameters(
-            problem, start, self.criterion, (low, high), self.n_restarts_optimizer, self.random_state
+            problem, optimizer, start, self.criterion, (low, high), self.n_restarts_optimizer, self.random_state
         )
         return replace(problem, kernel=kernel), np.array([alpha])
 

@@ -116,7 +116,9 @@ def _factor_if_regular(K):
 def _norm_1(K, units):
     """The largest sum of absolute values of a row of K[i, j] / (units[i] units[j]), without a copy of K."""
     inverse = 1 / units
-    return max((inverse[rows] * (np.abs(K[rows]) @ inverse)).max() for rows in _blocks(len(K), BLOCK))
+    # Not a product: NumPy's BLAS has threads of its own, and what they spin after it is SciPy's loss.
+    sums = (np.einsum("ij,j->i", np.abs(K[rows]), inverse) for rows in _blocks(len(K), BLOCK))
+    return (inverse * np.hstack(list(sums))).max()
 
 
 def _norm_of_inverse(L, units):

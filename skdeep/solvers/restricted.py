@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
-from scipy.linalg.blas import dsyrk
+from scipy.linalg.blas import dgemm, dsyrk
 
 from skdeep.engine import blas
 from skdeep.solvers.landmarks import LandmarkFactor
@@ -97,7 +97,7 @@ class RestrictedSums:
             features *= roots
             weighted = roots * targets[block]
             self._products[0] += roots[:, 0] @ weighted
-            self._products[1:] += features.T @ weighted
+            self._products[1:] += dgemm(1.0, features.T, weighted.T, trans_b=1)
             self._squares = dsyrk(1.0, features.T, beta=1.0, c=self._squares, lower=1, overwrite_c=1)
         self.n_samples += len(Y)
         return self
