@@ -4,8 +4,18 @@ from numba import prange
 
 from skdeep.engine.jit import compiled, doubles_out, integer, integers_2d, out, part, reals, reals_2d
 from skdeep.engine.simd import fma, lanes_of, load, prefetch, splat, store, store_first, store_transposed
-from skdeep.engine.tile_program import BLOCK, PANEL, TILE_ROWS, dot_columns, run_tile
+from skdeep.engine.tile_program import BLOCK, PANEL, TILE_ROWS, column_place, dot_columns, run_tile, slice_width
 from skdeep.engine.tiles import ROWS
+
+
+@part
+def _squared_norm(rows, at, n_features):
+    """Behind a row its product with itself, by the same chain of operations as everywhere."""
+    total = splat(rows.dtype.type(0))
+    for k in range(n_features):
+        x = splat(rows[at + k])
+        total = fma(x, x, total)
+    store_first(total, rows, at + n_features, 1)
 
 
 @compiled(parallel=True)
@@ -14,22 +24,29 @@ def pack(
     shift: reals,
     scale: reals,
     at: integer,
+    in_rows: integer,
     first: integer,
     stop: integer,
-    panels: out,
+    packed: out,
     n_workers: integer,
 ):
-    """Write the panels first..stop of (X - shift) * scale, zeros behind the last sample, from panels[at] on."""
+    """Write the panels first..stop of (X - shift) * scale, or their rows, zeros behind the last sample, from `at` on."""
     n_samples, n_features = X.shape
+    width = slice_width(packed)
     for worker in prange(n_workers):
         for panel in range(first + worker, stop, n_workers):
             to = at + panel * (n_features + 1) * PANEL
             for column in range(PANEL):
                 sample = panel * PANEL + column
+                place = column * (n_features + 1) if in_rows else column_place(packed, n_features, column)
+                step = 1 if in_rows else width
                 for k in range(n_features):
                     value = (X[sample, k] - shift[k]) * scale[k] if sample < n_samples else shift[k] * 0
-                    panels[to + k * PANEL + column] = value
-            dot_columns(panels, to, panels, to, n_features, panels, to + n_features * PANEL)
+                    packed[to + place + k * step] = value
+                if in_rows:
+                    _squared_norm(packed, to + place, n_features)
+            if not in_rows:
+                dot_columns(packed, to, packed, to, n_features, packed, to + n_features * PANEL)
 
 
 # -------------------------------------------------------------------------------------------- output
@@ -211,7 +228,7 @@ def sweep_pairs(
     values: out,
     sums: doubles_out,
 ):
-    """Run a program over the panels first..stop of the pairs x_i, y_i and write its values."""
+    """Run a program over the panels first..stop of the pairs x_i, y_i, both in panels, and write its values."""
     for panel in range(first, stop):
         tile = 0, 0, 0, panel, 0, 0
         at = run_tile(instructions, constants, sources, x, y, given, tile, n_pairs, scratch, 0, sums, 0)

@@ -1,8 +1,10 @@
 """The interpreter of tile programs: from packed samples to the values of a kernel on one tile of a Gram matrix.
 
-Data lie in panels, `[panel, feature, column]`: PANEL samples side by side and, behind the last feature, their
-squared norms. A tile pairs up to TILE_ROWS samples of X with one panel of Y. Its values lie in a scratch of
-registers, TILE numbers each, which the instructions of a program fill and combine one after the other.
+Samples of X lie in rows, `[sample, feature]`, those of Y in panels of PANEL samples: `[panel, slice, feature, column]`
+in slices as wide as a register tile, so that a tile reads its numbers one line after the other. Squared norms are
+behind the last feature of a row, and behind each panel. A tile pairs up to TILE_ROWS samples of X with one panel of
+Y. Its values lie in a scratch of registers, TILE numbers each, which the instructions of a program fill and combine
+one after the other.
 
 An element is computed by the same operations in the same order whatever the tile, block or thread it falls to,
 and k(x, y) by the same as k(y, x).
@@ -29,15 +31,14 @@ BLOCK = 96  # rows of one unit of work, a multiple of PANEL and of the lanes
 # Rows of a tile, a multiple of ROWS and a divisor of BLOCK: few enough to write along as many lines of memory.
 TILE_ROWS = 32 if ROWS == 8 else 24
 TILE = TILE_ROWS * PANEL
-# Bytes of the features of one sample that are summed at a time: those of the rows and columns of a tile stay in the
-# nearest cache.
-FEATURE_BYTES = 512
+# Features that are summed at a time: a slice of them stays in the second cache.
+FEATURES = 1024
 
 # Instructions are rows (operation, target, a, b); a and b are registers or places in a table. The last two of the
 # list leave sums over all pairs: SUM one, PRODUCT_SUMS one for each feature of the source b.
 (SOURCE, CONSTANT, ADD, MULTIPLY, AFFINE, POWER, EXP, LOG1P, ROOT, INVERSE_ROOT, RECIPROCAL, TANH, ANGLE) = range(13)
 SUM, PRODUCT_SUMS = 13, 14
-# Sources are rows (kind, features, place of the panels of X, of Y, place in `given`).
+# Sources are rows (kind, features, place of the rows of X, of the panels of Y, place in `given`).
 DOT, SQUARED_DISTANCE, EXPANDED_SQUARED_DISTANCE, ABSOLUTE_DISTANCE, GIVEN, GIVEN_SQUARED_DISTANCE, WEIGHT = range(7)
 
 # |x|^2 + |y|^2 - 2 x.y has lost all but the last digits where the distance is so small a part of the norms.
@@ -76,24 +77,39 @@ absolute = elementwise(lambda x: x.absolute())
 
 
 @part
+def slice_width(array):
+    """Columns of a slice of a panel."""
+    return VECS * lanes_of(array)
+
+
+@part
+def column_place(array, n_features, column):
+    """Where a column of a panel begins; its next feature is the width of a slice away."""
+    width = slice_width(array)
+    return column // width * width * n_features + column % width
+
+
+@part
 def dot_columns(x, x_at, y, y_at, n_features, result, to):
     """The products of the samples of two panels, pair by pair."""
     # The chain of fused operations of `sum_products`, so that |x|^2 + |x|^2 - 2 x.x is exactly 0.
-    lanes = lanes_of(x)
+    lanes, width = lanes_of(x), slice_width(x)
     for column in range(0, PANEL, lanes):
-        total = splat(x.dtype.type(0))
+        place, total = column_place(x, n_features, column), splat(x.dtype.type(0))
         for k in range(n_features):
-            total = fma(load(x, x_at + k * PANEL + column), load(y, y_at + k * PANEL + column), total)
+            at = place + k * width
+            total = fma(load(x, x_at + at), load(y, y_at + at), total)
         store(total, result, to + column)
 
 
 @part
 def _distance_columns(kind, x, x_at, y, y_at, n_features, result, to):
-    lanes = lanes_of(x)
+    lanes, width = lanes_of(x), slice_width(x)
     for column in range(0, PANEL, lanes):
-        total = splat(x.dtype.type(0))
+        place, total = column_place(x, n_features, column), splat(x.dtype.type(0))
         for k in range(n_features):
-            difference = subtract(load(x, x_at + k * PANEL + column), load(y, y_at + k * PANEL + column))
+            at = place + k * width
+            difference = subtract(load(x, x_at + at), load(y, y_at + at))
             if kind == ABSOLUTE_DISTANCE:
                 total = add(absolute(difference), total)
             else:
@@ -105,49 +121,45 @@ def _distance_columns(kind, x, x_at, y, y_at, n_features, result, to):
 
 
 @part
-def _fill_products(kind, n_features, x, x_at, top, y, y_at, n_rows, scratch, to):
+def _fill_products(kind, n_features, x, x_at, y, y_at, n_rows, scratch, to):
     """Sums over the features, in register tiles."""
-    lanes = lanes_of(x)
-    stride = (n_features + 1) * PANEL
-    chunk = FEATURE_BYTES // x.itemsize
-    for first in range(0, n_features, chunk):
-        n = min(chunk, n_features - first)
-        for column in range(0, PANEL, VECS * lanes):
-            columns_at = y_at + first * PANEL + column
+    width, step = slice_width(x), n_features + 1
+    for first in range(0, n_features, FEATURES):
+        n = min(FEATURES, n_features - first)
+        for column in range(0, PANEL, width):
+            columns_at = y_at + column * n_features + first * width
             for row in range(0, n_rows, ROWS):
-                rows_at = x_at + (top + row) // PANEL * stride + (top + row) % PANEL + first * PANEL
-                at = to + row * PANEL + column
+                rows_at, at = x_at + row * step + first, to + row * PANEL + column
                 if kind == SQUARED_DISTANCE:
                     sum_squared_differences(
-                        x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
+                        x, rows_at, step, 1, y, columns_at, width, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
                     )
                 elif kind == ABSOLUTE_DISTANCE:
                     sum_absolute_differences(
-                        x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
+                        x, rows_at, step, 1, y, columns_at, width, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
                     )
                 else:
                     sum_products(
-                        x, rows_at, 1, PANEL, y, columns_at, PANEL, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
+                        x, rows_at, step, 1, y, columns_at, width, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
                     )
 
 
 @part
-def _expand(n_features, x, x_at, top, y, y_at, n_rows, exact, scratch, to):
+def _expand(n_features, x, x_at, y, y_at, n_rows, exact, scratch, to):
     """Turn products into squared distances; `exact` ones by differences, where the samples are near to each other."""
-    lanes = lanes_of(x)
-    stride, norms = (n_features + 1) * PANEL, n_features * PANEL
+    lanes, width = lanes_of(x), slice_width(x)
     for row in range(n_rows):
-        row_at = x_at + (top + row) // PANEL * stride + (top + row) % PANEL
-        xx = splat(x[row_at + norms])
+        row_at = x_at + row * (n_features + 1)
+        xx = splat(x[row_at + n_features])
         for column in range(0, PANEL, lanes):
             at = to + row * PANEL + column
-            yy = load(y, y_at + norms + column)
+            yy = load(y, y_at + n_features * PANEL + column)
             expanded = expanded_squared_distance(load(scratch, at), xx, yy)
             bound = near(xx, yy)
             if exact and any_below(expanded, bound):
-                direct = splat(x.dtype.type(0))
+                place, direct = y_at + column_place(y, n_features, column), splat(x.dtype.type(0))
                 for k in range(n_features):
-                    difference = subtract(splat(x[row_at + k * PANEL]), load(y, y_at + k * PANEL + column))
+                    difference = subtract(splat(x[row_at + k]), load(y, place + k * width))
                     direct = fma(difference, difference, direct)
                 expanded = where_below(expanded, bound, direct)
             store(expanded, scratch, at)
@@ -180,8 +192,9 @@ def _add_mirrored(given, top, n_rows, n_columns, first, scratch, to):
 @part
 def _fill_source(sources, s, x, y, given, tile, n_columns, scratch, to):
     """Fill a register by source s; `tile` is (row, rows, rows up to a whole tile, panel, row of `given`, mirrored)."""
-    kind, n_features, x_at = sources[s, 0], sources[s, 1], sources[s, 2]
+    kind, n_features = sources[s, 0], sources[s, 1]
     row, n_rows, n_padded, panel, origin, mirrored = tile
+    x_at = sources[s, 2] + row * (n_features + 1)
     y_at = sources[s, 3] + panel * (n_features + 1) * PANEL
     if kind >= GIVEN:
         at = sources[s, 4] + (row - origin) * n_columns
@@ -189,14 +202,14 @@ def _fill_source(sources, s, x, y, given, tile, n_columns, scratch, to):
         if kind == WEIGHT and mirrored:
             _add_mirrored(given, row, n_rows, n_columns, panel * PANEL, scratch, to)
     else:
-        _fill_products(kind, n_features, x, x_at, row, y, y_at, n_padded, scratch, to)
+        _fill_products(kind, n_features, x, x_at, y, y_at, n_padded, scratch, to)
     if kind == EXPANDED_SQUARED_DISTANCE or kind == GIVEN_SQUARED_DISTANCE:
-        _expand(n_features, x, x_at, row, y, y_at, n_padded, kind == EXPANDED_SQUARED_DISTANCE, scratch, to)
+        _expand(n_features, x, x_at, y, y_at, n_padded, kind == EXPANDED_SQUARED_DISTANCE, scratch, to)
 
 
 @part
 def _fill_pairs(sources, s, x, y, given, panel, n_pairs, scratch, to):
-    """Fill the first row of a register by source s of the pairs of panel and panel."""
+    """Fill the first row of a register by source s of the pairs of panel and panel; X is in panels, too."""
     kind, n_features = sources[s, 0], sources[s, 1]
     step = panel * (n_features + 1) * PANEL
     x_at, y_at = sources[s, 2] + step, sources[s, 3] + step
@@ -236,16 +249,17 @@ def _sum(scratch, at, size, spare):
 @part
 def _product_sums(sources, s, x, y, tile, scratch, at, spare, sums, to):
     """sums[to + k] += sum over the tile's pairs of the register times what feature k adds to source s."""
-    kind, n_features, x_at = sources[s, 0], sources[s, 1], sources[s, 2]
+    kind, n_features = sources[s, 0], sources[s, 1]
     row, n_rows, panel = tile[0], tile[1], tile[3]
-    lanes, stride = lanes_of(x), (n_features + 1) * PANEL
+    lanes, width = lanes_of(x), slice_width(x)
+    x_at, y_at = sources[s, 2] + row * (n_features + 1), sources[s, 3] + panel * (n_features + 1) * PANEL
     for k in range(n_features):
         total = splat(x.dtype.type(0))
-        y_at = sources[s, 3] + panel * stride + k * PANEL
         for r in range(n_rows):
-            x_k = splat(x[x_at + (row + r) // PANEL * stride + (row + r) % PANEL + k * PANEL])
+            x_k = splat(x[x_at + r * (n_features + 1) + k])
             for column in range(0, PANEL, lanes):
-                value, difference = load(scratch, at + r * PANEL + column), subtract(x_k, load(y, y_at + column))
+                place = y_at + column_place(y, n_features, column) + k * width
+                value, difference = load(scratch, at + r * PANEL + column), subtract(x_k, load(y, place))
                 if kind == ABSOLUTE_DISTANCE:
                     total = fma(value, absolute(difference), total)
                 else:

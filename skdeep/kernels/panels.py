@@ -1,5 +1,7 @@
 """Samples as the engine reads them, and the matrices that it is given where it cannot compute them."""
 
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -11,52 +13,79 @@ from skdeep.engine.target import aligned_zeros
 from skdeep.engine.tile_program import PANEL
 
 
-class Panels:
-    """Matrices of the same samples, `[matrix, panel, feature, column]` in one flat array, with norms behind each.
+@dataclass(frozen=True)
+class Scaled:
+    """The matrix (X - shift) * scale, three C-contiguous arrays of the packed numbers' dtype."""
+
+    X: np.ndarray
+    shift: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def n_features(self):
+        return self.X.shape[1]
+
+    def pack(self, packed, at, in_rows):
+        """Write the matrix to packed[at:], in rows or in panels."""
+        n_panels = ceil(len(self.X) / PANEL)
+        workers = threads.n_workers(4 * self.X.size)
+        for first, stop in threads.launches(ceil(n_panels / workers), 64):
+            span = first * workers, min(stop * workers, n_panels)
+            engine.pack(self.X, self.shift, self.scale, at, int(in_rows), *span, packed, workers)
+
+    def take(self, indices):
+        return replace(self, X=self.X[indices])
+
+
+@dataclass(frozen=True)
+class Norms:
+    """A matrix of no features, of which only the squared norms of its rows are known."""
+
+    norms: np.ndarray
+    n_features = 0
+
+    def pack(self, packed, at, in_rows):
+        """Write the norms to packed[at:], where rows and panels are the same."""
+        packed[at : at + len(self.norms)] = self.norms
+
+    def take(self, indices):
+        return Norms(self.norms[indices])
+
+
+class Packed:
+    """Matrices of the same samples as the engine reads them, packed when they are first asked for.
 
     Parameters
     ----------
     n_samples : int
-    widths : list of int
-        Features of each matrix.
+    matrices : list of Scaled or Norms
     dtype : dtype
     """
 
-    def __init__(self, n_samples, widths, dtype):
-        self.n_samples, self.widths, self.n_panels = n_samples, widths, ceil(n_samples / PANEL)
-        sizes = [self.n_panels * (width + 1) * PANEL for width in widths]
-        self.starts = np.cumsum([0, *sizes])
-        self.flat = aligned_zeros(self.starts[-1], dtype)
+    def __init__(self, n_samples, matrices, dtype):
+        self.n_panels, self._matrices, self._dtype = ceil(n_samples / PANEL), matrices, dtype
+        # Rows and panels of a matrix, with their norms, are of the same size.
+        self.starts = np.cumsum([0, *(self.n_panels * PANEL * (matrix.n_features + 1) for matrix in matrices)])
 
-    def block(self, place):
-        """The panels of one matrix, `[panel, feature, column]`."""
-        start, stop = self.starts[place : place + 2]
-        return self.flat[start:stop].reshape(self.n_panels, self.widths[place] + 1, PANEL)
+    @cached_property
+    def rows(self):
+        """`[matrix, sample, feature]`, in one flat array."""
+        return self._packed(in_rows=True)
 
-    def pack(self, place, X, factors, centre):
-        """Fill the place of one matrix by (X - centre) * factors."""
-        X = np.require(X, self.flat.dtype, requirements=["C", "A"])
-        shift = np.zeros(X.shape[1], X.dtype) if centre is None else centre.astype(X.dtype)
-        factors = np.ones(X.shape[1], X.dtype) if factors is None else factors.astype(X.dtype)
-        workers = threads.n_workers(4 * X.size)
-        for first, stop in threads.launches(ceil(self.n_panels / workers), 64):
-            span = first * workers, min(stop * workers, self.n_panels)
-            engine.pack(X, shift, factors, int(self.starts[place]), *span, self.flat, workers)
+    @cached_property
+    def panels(self):
+        """`[matrix, panel, slice, feature, column]`, in one flat array."""
+        return self._packed(in_rows=False)
 
-    def set_norms(self, place, norms):
-        """Fill the place of a matrix of no features, of which only the squared norms are known."""
-        padded = np.zeros(self.n_panels * PANEL, self.flat.dtype)
-        padded[: len(norms)] = norms
-        self.block(place)[:, 0] = padded.reshape(-1, PANEL)
+    def _packed(self, in_rows):
+        packed = aligned_zeros(self.starts[-1], self._dtype)
+        for matrix, start in zip(self._matrices, self.starts.tolist(), strict=False):
+            matrix.pack(packed, start, in_rows)
+        return packed
 
     def take(self, indices):
-        """The panels of chosen samples."""
-        chosen = Panels(len(indices), self.widths, self.flat.dtype)
-        places = np.arange(len(indices))
-        for place in range(len(self.widths)):
-            samples = self.block(place)[indices // PANEL, :, indices % PANEL]
-            chosen.block(place)[places // PANEL, :, places % PANEL] = samples
-        return chosen
+        """Chosen samples."""
+        return Packed(len(indices), [matrix.take(indices) for matrix in self._matrices], self._dtype)
 
 
 class SparseProducts:

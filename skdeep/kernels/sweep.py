@@ -11,7 +11,7 @@ from skdeep.engine import threads
 from skdeep.engine import tile_program as kinds
 from skdeep.engine.target import VECTOR_BITS, aligned_zeros, lanes
 from skdeep.engine.tile_program import BLOCK, PANEL, TILE, TILE_ROWS
-from skdeep.kernels.panels import FunctionValues, Panels, SparseProducts, n_samples, squared_norms
+from skdeep.kernels.panels import FunctionValues, Norms, Packed, Scaled, SparseProducts, n_samples, squared_norms
 from skdeep.kernels.program import ABSOLUTE_DISTANCE, DOT, GIVEN, SQUARED_DISTANCE, WEIGHT
 
 # Above so many features a squared distance is |x|^2 + |y|^2 - 2 x.y of centred data, half the operations of
@@ -20,7 +20,7 @@ DIRECT_FEATURES = 64
 # Operations per element from which half the tiles and a mirrored copy are cheaper than all tiles.
 SYMMETRIC_WORK = 120 * VECTOR_BITS // 512
 # Bytes of Y that stay in the cache while the rows of a block pass, and of the matrices that the engine is given.
-CACHED_Y, GIVEN_BYTES = 2**18, 2**24
+CACHED_Y, GIVEN_BYTES = 2**20, 2**24
 # Columns up to which a product is summed tile by tile; beyond, bytes of values that BLAS multiplies at a time, as few
 # times as may be, since its threads do not rest at once; and columns whose terms are added in their own dtype.
 OUTPUTS, PRODUCT_BYTES, COLUMNS = 32, 2**25, 4096
@@ -47,7 +47,7 @@ class Sweep:
         self._constants = program.constants.astype(self.dtype)
         binder = _Binder(X, Y, self.dtype)
         self._sources = [binder.bind(source) for source in program.sources]
-        self._x, self._y = binder.panels()
+        self._x, self._y = binder.packed()
         self._n_given = sum(source.is_given for source in self._sources)
         self._work = sum(3 * source.n_features for source in self._sources) + 15 * len(program.instructions)
 
@@ -76,7 +76,7 @@ class Sweep:
         given = self._joined([s.given.pairs(n_pairs) for s in self._sources if s.is_given])
         arguments = (
             *(self.program.instructions, self._constants, self._table(self._x, n_pairs)),
-            *(self._x.flat, self._y.flat, given, n_pairs),
+            *(self._x.panels, self._y.panels, given, n_pairs),
         )
         scratch = aligned_zeros(self.program.n_registers * TILE, self.dtype)
         for first, stop in threads.launches(ceil(n_pairs / PANEL), first=64):
@@ -158,10 +158,10 @@ class Sweep:
         workers = threads.n_workers((stop - top) * n_columns * work)
         registers = self.program.n_registers * TILE + TILE_ROWS * n_outputs * lanes(self.dtype)
         scratch = aligned_zeros(workers * registers, self.dtype)
-        panel_bytes = max(1, self._y.flat.nbytes // max(1, self._y.n_panels))
+        panel_bytes = max(1, self._y.panels.nbytes // max(1, self._y.n_panels))
         arguments = (
             *(self.program.instructions, self._constants, self._table(x, (stop - top) * n_columns)),
-            *(x.flat, self._y.flat, given, stop, n_columns, int(symmetric)),
+            *(x.rows, self._y.panels, given, stop, n_columns, int(symmetric)),
             *(max(1, CACHED_Y // panel_bytes), top),
         )
         results = nothing if K is None else K, no_sums if sums is None else sums, V, n_outputs, product.reshape(-1)
@@ -183,7 +183,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class _Bound:
-    """A source of a program with its data: the engine's kind, and the places of its matrices among the panels."""
+    """A source of a program with its data: the engine's kind, and the places of its matrices among those packed."""
 
     kind: int
     n_features: int = 0
@@ -240,27 +240,27 @@ class _Binder:
         return self._matrices[key]
 
     def _places(self, source, expanded=False, norms=(None, None)):
-        """The places of the source's panels on both sides, shared by sources that read the same."""
+        """The places of the source's matrices on both sides, shared by sources that read the same."""
         sides = (self._left, source.left, norms[0]), (self._right, source.right, norms[1])
         return [side.setdefault((inputs, expanded, own is None), (len(side), own))[0] for side, inputs, own in sides]
 
-    def panels(self):
-        """The panels of X and of Y, the same object where they are."""
-        y = self._packed(self._Y, self._right)
-        return (y if self._same and list(self._left) == list(self._right) else self._packed(self._X, self._left)), y
+    def packed(self):
+        """The packed matrices of X and of Y, the same object where they are."""
+        y = self._pack(self._Y, self._right)
+        return (y if self._same and list(self._left) == list(self._right) else self._pack(self._X, self._left)), y
 
-    def _packed(self, Z, side):
-        matrices = [(inputs, expanded, norms) for (inputs, expanded, _), (_, norms) in side.items()]
-        widths = [0 if norms is not None else self._matrix(inputs, Z).shape[1] for inputs, _, norms in matrices]
-        panels = Panels(n_samples(Z), widths, self._dtype)
-        for place, (inputs, expanded, norms) in enumerate(matrices):
-            if norms is not None:
-                panels.set_norms(place, norms)
-                continue
-            factors = None if inputs.scale is None else _factors(inputs)
-            centre = self._matrix(inputs, self._Y).mean(axis=0, dtype=np.float64) if expanded else None
-            panels.pack(place, self._matrix(inputs, Z), factors, centre)
-        return panels
+    def _pack(self, Z, side):
+        matrices = [
+            self._scaled(inputs, Z, expanded) if norms is None else Norms(norms)
+            for (inputs, expanded, _), (_, norms) in side.items()
+        ]
+        return Packed(n_samples(Z), matrices, self._dtype)
+
+    def _scaled(self, inputs, Z, expanded):
+        X = np.require(self._matrix(inputs, Z), self._dtype, requirements=["C", "A"])
+        centre = self._matrix(inputs, self._Y).mean(axis=0, dtype=np.float64) if expanded else np.zeros(X.shape[1])
+        factors = np.ones(X.shape[1]) if inputs.scale is None else _factors(inputs)
+        return Scaled(X, centre.astype(self._dtype), factors.astype(self._dtype))
 
 
 def _factors(inputs):
