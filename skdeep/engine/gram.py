@@ -30,7 +30,7 @@ def pack(
     packed: out,
     n_workers: integer,
 ):
-    """Write the panels first..stop of (X - shift) * scale, or their rows, zeros behind the last sample, from `at` on."""
+    """Write (X - shift) * scale to packed[at:], zeros behind the last sample: its panels first..stop, or their rows."""
     n_samples, n_features = X.shape
     width = slice_width(packed)
     for worker in prange(n_workers):

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.blas import get_blas_funcs
+from scipy.linalg.blas import dgemm, get_blas_funcs
 from sklearn.utils import check_random_state
+
+from skdeep.engine import blas
 
 # Pivots proposed at a time: rows enough for matrix products, and few enough that most are accepted.
 PROPOSALS = 128
@@ -86,12 +88,13 @@ class _Steps:
         size = min(PROPOSALS, self.max_rank - len(self.pivots))
         proposed = rng.choice(len(self.residual), size, p=self.residual / self.residual.sum())
         F, K_rows, zero = self.rows[: len(self.pivots)], self.K.rows(proposed), self.zero[proposed]
-        old = F[:, proposed]
-        schur = K_rows[:, proposed] - old.T.astype(np.float64) @ old
+        old = np.take(F, proposed, axis=1)
+        columns = old.T.astype(np.float64)
+        schur = K_rows[:, proposed] - dgemm(1.0, columns, columns, trans_b=1)
         exhausted = proposed[schur.diagonal() <= zero]
         accepted, L = _accept(schur, rng.uniform(0, self.residual[proposed]), zero)
         new = K_rows[accepted]
-        new -= old[:, accepted].T @ F
+        blas.subtract_product(np.ascontiguousarray(old[:, accepted].T), F, new, transposed=False)
         solve = get_blas_funcs("trsm", (new,))  # in place: L^-1 new, which Fortran sees as new^T L^-T
         solve(1.0, L.astype(new.dtype), new.T, side=1, lower=1, trans_a=1, overwrite_b=1)
         left = self.traces[-1] - np.cumsum(np.einsum("ij,ij->i", new, new, dtype=np.float64))

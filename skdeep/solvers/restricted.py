@@ -91,12 +91,13 @@ class RestrictedSums:
         targets, height = np.column_stack([np.ones(len(Y)), Y]), max(BLOCK // (8 * self.n_landmarks), 1)
         for start in range(0, len(Y), height):
             block = slice(start, start + height)
-            features = K.rows(block)[:, self.kept].astype(np.float64, order="C")
+            features = np.take(K.rows(block), self.kept, axis=1).astype(np.float64)
             blas.solve_rows(self._L, features)
             roots = np.sqrt(weights[block])[:, None]
-            features *= roots
+            if sample_weight is not None:
+                features *= roots
             weighted = roots * targets[block]
-            self._products[0] += roots[:, 0] @ weighted
+            self._products[0] += (roots * weighted).sum(axis=0)
             self._products[1:] += dgemm(1.0, features.T, weighted.T, trans_b=1)
             self._squares = dsyrk(1.0, features.T, beta=1.0, c=self._squares, lower=1, overwrite_c=1)
         self.n_samples += len(Y)
