@@ -3,9 +3,9 @@
 Run `python -m tests.benchmarks.bench_uci FOLDER`; FOLDER holds concrete.npz, energy.npz, kin8nm.npz, power.npz and
 letter.npz with X and y. `--only energy --n-splits 3` runs less. The splits of the four regressions, their seed and the
 standardisation by the training part are those of Hernandez-Lobato & Adams (2015); letters are split once, 16 000 to
-4000. Hyperparameters are fitted by the gradient of the likelihood on at most 1000 samples of each training part, for two
-forms of the kernel, of which others of its samples choose one. Of letters, kernel and penalty were chosen by fits to
-13 000 of the training part and their scores on the rest. No test part decides anything.
+4000. Hyperparameters are fitted by the gradient of the likelihood on at most 1000 samples of each training part, for
+two forms of the kernel, of which others of its samples choose one. Of letters, kernel and penalty were chosen by fits
+to 13 000 of the training part and their scores on the rest. No test part decides anything.
 """
 
 import argparse
