@@ -29,7 +29,8 @@ class Scaled:
         """Write the matrix to packed[at:], in rows or in panels."""
         n_panels = ceil(len(self.X) / PANEL)
         workers = threads.n_workers(4 * self.X.size)
-        for first, stop in threads.launches(ceil(n_panels / workers), 64):
+        first_launch = threads.first_launch(4 * PANEL * self.n_features)
+        for first, stop in threads.launches(ceil(n_panels / workers), first_launch):
             span = first * workers, min(stop * workers, n_panels)
             engine.pack(self.X, self.shift, self.scale, at, int(in_rows), *span, packed, workers)
 

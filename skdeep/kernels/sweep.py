@@ -79,7 +79,7 @@ class Sweep:
             *(self._x.panels, self._y.panels, given, n_pairs),
         )
         scratch = aligned_zeros(self.program.n_registers * TILE, self.dtype)
-        for first, stop in threads.launches(ceil(n_pairs / PANEL), first=64):
+        for first, stop in threads.launches(ceil(n_pairs / PANEL), threads.first_launch(PANEL * self._work)):
             engine.sweep_pairs(*arguments, first, stop, scratch, values, np.empty(0))
         return values
 

@@ -11,8 +11,6 @@ from skdeep.engine import threads
 
 # What a number of an image takes, as operations of a core that does some 10^11 a second: copied or turned.
 _COPYING, _TURNING = 100, 400
-# Operations of the first launch: a small part of the longest.
-_FIRST_LAUNCH = 4_000_000_000
 
 
 class Augmentation:
@@ -90,7 +88,7 @@ class Augmentation:
         X_new, Y_new = out
         work = self._work(X.shape[1])
         n_workers = threads.n_workers(work * n_samples)
-        for start, stop in threads.launches(n_samples, first=max(1, _FIRST_LAUNCH // work)):
+        for start, stop in threads.launches(n_samples, threads.first_launch(work)):
             engine.augment_images(
                 X.reshape(-1),
                 Y.reshape(-1),
