@@ -79,6 +79,22 @@ def test_condition_is_estimated_from_below_and_closely(smallest, block):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("semidefinite", [False, True])
+def test_what_is_known_of_the_eigenvalues_saves_the_estimate(semidefinite, dtype, monkeypatch):
+    A, y = np.random.default_rng(0).normal(size=(40, 5)).astype(dtype), np.ones((40, 1), dtype)
+    K, estimate, estimated = A @ A.T, cholesky._norm_of_inverse, []
+    monkeypatch.setattr(cholesky, "_norm_of_inverse", lambda L, units: estimated.append(L) or estimate(L, units))
+    factorised = cholesky.Factorised(K.copy(), 0.5, semidefinite=semidefinite)
+    assert factorised.spectrum is None
+    assert len(estimated) == (not semidefinite)
+    expected = np.linalg.solve(K.astype("float64") + 0.5 * np.eye(40), y)
+    np.testing.assert_allclose(factorised.solve(y), expected, rtol=0, atol=RTOL[dtype] * np.abs(expected).max())
+    # So small a penalty does not tell the eigenvalues that are 0 from rounding errors.
+    small = np.finfo(dtype).eps * K.diagonal().max()
+    assert cholesky.Factorised(K.copy(), small / 8, semidefinite=semidefinite).spectrum is not None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_units_of_rows_and_columns_do_not_make_a_matrix_singular(dtype, block):
     K, Y = positive_definite(40, dtype), np.random.default_rng(1).normal(size=(40, 2)).astype(dtype)
     units = np.geomspace(1e-6, 1e6, 40).astype(dtype)

@@ -58,6 +58,11 @@ class Problem:
         """Whether the features are so few that they are less work than the Gram matrix."""
         return self.n_features_mapped * PRIMAL_SHARE <= self.X.shape[0]
 
+    @property
+    def semidefinite(self):
+        """Whether the Gram matrix is known to be positive semidefinite."""
+        return self.kernel.positive_semidefinite is True
+
     def reduction(self):
         return Reduction(self.X.shape[0], self.X.dtype, self.weights, self.fit_intercept)
 
@@ -177,7 +182,9 @@ def solve_by_cholesky(problem):
         raise ValueError("solver='cholesky' factors one alpha: for one per target use solver='eigh' or 'auto'.")
     reduction, K = problem.reduction(), problem.matrix(n_copies=1)
     reduced = reduction.matrix(K)
-    factorised = cholesky.Factorised(reduced, problem.alpha, problem.check_spectrum)
+    factorised = cholesky.Factorised(
+        reduced, problem.alpha, semidefinite=problem.semidefinite, before_spectrum=problem.check_spectrum
+    )
     if factorised.spectrum is not None:
         return from_spectrum("eigh", factorised.spectrum.expanded(reduction), reduction, problem)
     C, errors = reduction.expand(factorised.solve(reduction.targets(problem.Y))), None

@@ -47,5 +47,5 @@ def _inverse(problem, reduction, alpha):
         spectrum = eigen.decompose_features(problem.features(n_copies=4), reduction)
         return lambda V: spectrum.solve(V, alpha)
     K = reduction.matrix(problem.matrix(n_copies=1))
-    factorised = Factorised(K, alpha)
+    factorised = Factorised(K, alpha, semidefinite=problem.semidefinite)
     return lambda V: reduction.expand(factorised.solve(reduction.reduce(V)))

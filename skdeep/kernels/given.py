@@ -38,6 +38,8 @@ class Pairwise:
 class PrecomputedKernel:
     """The kernel of a matrix that is given: where samples are expected there are its rows."""
 
+    positive_semidefinite = None  # not known
+
     def __repr__(self):
         return "'precomputed'"
 

@@ -21,9 +21,11 @@ class Factorised:
     Parameters
     ----------
     K : array of shape (n, n), rows contiguous
-        Symmetric and positive semidefinite; overwritten by the factor, so that there is one copy of it.
+        Symmetric; overwritten by the factor, so that there is one copy of it.
     alpha : float
         At least 0.
+    semidefinite : bool, default=False
+        Whether K is known to be positive semidefinite up to rounding, which bounds the condition of K + alpha I.
     before_spectrum : callable, default=None
         Called before eigenvalues are computed, which takes three copies of K more; what it raises is passed on.
 
@@ -33,12 +35,12 @@ class Factorised:
         The eigenvalues that had to be computed because the matrix is not positive definite.
     """
 
-    def __init__(self, K, alpha, before_spectrum=None):
+    def __init__(self, K, alpha, *, semidefinite=False, before_spectrum=None):
         self.spectrum, self._L, self._alpha = None, K, alpha
         diagonal = np.einsum("ii->i", K)
         original = diagonal.copy()
         diagonal += K.dtype.type(alpha)
-        if not _factor_if_regular(K):
+        if not _factor_if_regular(K, alpha if semidefinite else 0.0):
             if before_spectrum is not None:
                 before_spectrum()
             diagonal[:] = original  # the upper triangle is as it was
@@ -98,8 +100,10 @@ def _blocks(stop, size, first=0):
     return (slice(start, min(stop, start + size)) for start in range(first, stop, size))
 
 
-def _factor_if_regular(K):
+def _factor_if_regular(K, smallest):
     """Factor K in place; whether it is positive definite to working precision.
+
+    Up to rounding no eigenvalue is below `smallest`; 0 says nothing.
 
     The errors of a Cholesky factorisation do not depend on the units of rows and columns (Demmel, 1989): what counts
     is the condition of K with its diagonal scaled to 1, and weights of any ratio leave that as it is.
@@ -108,9 +112,12 @@ def _factor_if_regular(K):
         return True
     if not np.all(K.diagonal() > 0):
         return False
-    units = np.sqrt(K.diagonal())
+    eps, units = np.finfo(K.dtype).eps, np.sqrt(K.diagonal())
+    # Scaled, no eigenvalue is above the trace, n, or below smallest / max k_ii, of which K's own rounding leaves some.
+    if 4 * len(K) * eps * K.diagonal().max() < smallest:
+        return factor(K)
     norm = _norm_1(K, units)
-    return factor(K) and norm * _norm_of_inverse(K, units) < 1 / np.finfo(K.dtype).eps
+    return factor(K) and norm * _norm_of_inverse(K, units) < 1 / eps
 
 
 def _norm_1(K, units):
