@@ -34,15 +34,10 @@ def run_tests(files, processor, bits, **env):
 
 
 def test_the_engine_in_narrow_vectors():
-    # A processor as wide as the host runs the same code but for its instructions, which the first file covers.
-    jobs = [
-        ([file], processor, bits)
-        for processor, bits in NARROW
-        for file in (ENGINE_TESTS if bits < target.VECTOR_BITS else ENGINE_TESTS[:1])
-    ]
     # They mostly compile, each on one core.
+    jobs = [([file], processor, bits) for processor, bits in NARROW for file in ENGINE_TESTS]
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda job: run_tests(*job, NUMBA_CPU_FEATURES="", NUMBA_NUM_THREADS=1), jobs))
+        list(pool.map(lambda job: run_tests(*job, NUMBA_CPU_FEATURES=""), jobs))
 
 
 @pytest.mark.parametrize(("processor", "bits"), FEATURES_OF_THE_HOST)

@@ -31,6 +31,7 @@ class Gram:
     Notes
     -----
     An element is the same number, to the last bit, in `toarray`, in `rows` and whatever the number of threads.
+    X and Y are not copied: they must stay as they are while the operator is in use.
 
     Examples
     --------

@@ -80,7 +80,7 @@ class Packed:
 
     def _packed(self, in_rows):
         packed = aligned_zeros(self.starts[-1], self._dtype)
-        for matrix, start in zip(self._matrices, self.starts.tolist(), strict=False):
+        for matrix, start in zip(self._matrices, self.starts[:-1].tolist(), strict=True):
             matrix.pack(packed, start, in_rows)
         return packed
 
