@@ -301,6 +301,26 @@ def test_exact_residuals_make_up_for_products_in_float32(rng):
     assert np.abs(errors).max() <= refined.error_bound * y.std()
 
 
+def test_exact_residuals_are_computed_once(rng):
+    X = rng.normal(size=(400, 2)).astype(np.float32)
+    y = np.sin(X[:, 0]) + 0.3 * rng.normal(size=400)
+    single, double = (RBF().gram(X.astype(dtype)) for dtype in (np.float32, np.float64))
+    products, bounds = [], []
+
+    class Counted(Dense):
+        def __matmul__(self, V):
+            products.append(V)
+            return super().__matmul__(V)
+
+    options = {"rank": 10, "random_state": 0, "exact": Counted(double.toarray())}
+    solve(single, 0.1, y, tol=1e-3, callback=lambda count, bound: bounds.append(bound), **options)
+    # Tolerances that residuals in float32 seem to meet, and true ones may miss by a little.
+    for tol in bounds[3:]:
+        products.clear()
+        assert solve(single, 0.1, y, tol=tol * (1 + 1e-7), **options).converged
+        assert len(products) == 1
+
+
 def test_gram_operator_in_little_memory(rng):
     n = 2500
     X = rng.normal(size=(n, 2)).astype("float32")

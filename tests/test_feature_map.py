@@ -32,7 +32,10 @@ from skdeep.engine.tiles import ROWS
 from skdeep.feature_map.fourier import _features
 from skdeep.kernels import RBF, Constant, Laplacian, Linear, Matern, Periodic, Polynomial, RationalQuadratic
 from skdeep.kernels.gram import Gram
+from skdeep.solvers.landmarks import candidates
+from skdeep.solvers.pivoted_cholesky import pivoted_cholesky
 from tests._drop_in import counts_of
+from tests._names import spelled
 
 FEW = "ignore:n_components=.* is more than there are samples:UserWarning"
 MAPS = [MercerFeatureMap(), NystroemFeatureMap(), PolynomialFeatureMap(), RandomFourierFeatureMap()]
@@ -459,7 +462,7 @@ def histogram_kernel(x, y, scale=1.0):
         {"kernel": histogram_kernel},
         {"kernel": histogram_kernel, "kernel_params": {"scale": 2.0}},
     ],
-    ids=str,
+    ids=spelled,
 )
 def test_equals_scikit_learn(params, rng):
     X, Y = rng.uniform(size=(40, 5)), rng.uniform(size=(15, 5))
@@ -511,6 +514,32 @@ def test_chosen_landmarks_are_better_than_uniform_ones(load, landmarks):
     )
     # Both proved and measured: by far where the spectrum decays, as for the four features of the irises.
     assert error(landmarks=landmarks) < (0.5 if load is load_iris else 0.95) * error()
+
+
+def test_pivots_among_some_of_many_samples():
+    X = table(load_digits)[:, ::4]  # 1797 samples, ten for each landmark are 500
+    maps = [NystroemFeatureMap(RBF(4.0), n_components=50, landmarks="rpcholesky", random_state=s) for s in range(8)]
+    among_some = [trace_error(nystroem.fit_transform(X), len(X)) for nystroem in maps]
+    uniform = [
+        trace_error(clone(nystroem).set_params(landmarks="uniform").fit_transform(X), len(X)) for nystroem in maps
+    ]
+    K = RBF(4.0).gram(X)
+    among_all = [pivoted_cholesky(K, 50, random_state=seed).traces[-1] for seed in range(8)]
+    assert np.mean(among_some) < np.mean(uniform)
+    # Neither better nor worse by more than these means vary.
+    deviation = np.hypot(np.std(among_some), np.std(among_all)) / np.sqrt(8)
+    assert abs(np.mean(among_some) - np.mean(among_all)) < 4 * deviation
+
+
+def test_candidates_for_landmarks():
+    state = np.random.RandomState(0)
+    np.testing.assert_array_equal(candidates(50, 5, state), np.arange(50))
+    assert state.randint(10**9) == np.random.RandomState(0).randint(10**9)  # nothing was drawn
+    some = candidates(51, 5, state)
+    assert len(np.unique(some)) == 50
+    assert np.all(np.diff(some) > 0)
+    assert some[0] >= 0
+    assert some[-1] <= 50
 
 
 @each_kernel

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numba.core import event
 
 from skdeep.engine import memory, threads
-from skdeep.engine.tile_program import BLOCK, PANEL
+from skdeep.engine.tile_program import BLOCK, PANEL, TILE_ROWS
 from skdeep.kernels import (
     RBF,
     ArcCosine,
@@ -123,6 +123,26 @@ def test_distance_of_equal_samples_is_zero(n_features, dtype, offset):
     assert (np.diagonal(K) == 1).all()
     assert (np.diagonal(K, 60) == 1).all()
     assert K.max() == 1
+
+
+@pytest.mark.parametrize("n_workers", [2, 3, 16])
+@pytest.mark.parametrize("n_rows", [1, TILE_ROWS, TILE_ROWS + 1, BLOCK, 2 * BLOCK - 1, 2 * BLOCK + 1])
+def test_few_rows_are_shared_by_all_workers(n_rows, n_workers, monkeypatch):
+    X = samples(300, 3, np.float64)
+    one, V = Gram(COMPOSED, X).toarray()[:n_rows], samples(300, 2, np.float64, seed=2)
+    product = (Gram(COMPOSED, X, X) @ V)[:n_rows]
+    monkeypatch.setattr(threads, "n_workers", lambda work: n_workers)
+    spans, run = [], sweep.engine.sweep
+    at = list(run.body.__annotations__).index("height")
+    monkeypatch.setattr(sweep.engine, "sweep", lambda *args: (spans.append(args[at : at + 3]), run(*args)))
+    np.testing.assert_array_equal(Gram(COMPOSED, X).rows(np.arange(n_rows)), one)
+    ((height, first, last),) = spans
+    assert (first, last) == (0, -(-n_rows // height))
+    if n_rows <= n_workers * BLOCK:  # no worker has more than its share of whole tiles
+        assert height * -(-last // n_workers) == -(-n_rows // (TILE_ROWS * n_workers)) * TILE_ROWS
+    else:
+        assert height == BLOCK
+    np.testing.assert_array_equal(Gram(COMPOSED, X[:n_rows], X) @ V, product)
 
 
 @pytest.mark.parametrize("n_features", [3, DIRECT_FEATURES + 1])

@@ -28,6 +28,7 @@ from skdeep.kernels import (
 from skdeep.kernels.gradient import gradient_diagonals, gradient_matrices, hyperparameters
 from skdeep.kernels.sweep import DIRECT_FEATURES
 from tests import _reference_kernels as reference
+from tests._names import spelled
 from tests._reference_kernels import samples
 
 SCALES = [0.7, 1.0, 1.6]
@@ -114,7 +115,7 @@ def weights(n, dtype, symmetric):
     return Q + Q.T if symmetric else Q
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=repr)
+@pytest.mark.parametrize("kernel", KERNELS, ids=spelled)
 def test_every_hyperparameter(kernel):
     X = samples(23, 3, np.float32)
     expected = differences(kernel, X)
@@ -131,7 +132,7 @@ def test_every_hyperparameter(kernel):
             np.testing.assert_allclose(entries(gradient, kernel), contracted(expected, Q), rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=repr)
+@pytest.mark.parametrize("kernel", KERNELS, ids=spelled)
 def test_matrices_and_their_diagonals(kernel):
     X = samples(23, 3, np.float64)
     matrices, diagonals = dict(gradient_matrices(kernel, X)), gradient_diagonals(kernel, X)
@@ -142,7 +143,7 @@ def test_matrices_and_their_diagonals(kernel):
         np.testing.assert_allclose(diagonals.get(key, np.zeros(23)), np.diagonal(matrix), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("kernel", PLAIN, ids=repr)
+@pytest.mark.parametrize("kernel", PLAIN, ids=spelled)
 def test_kernels_without_hyperparameters(kernel):
     X = samples(5, 3, np.float64)
     assert kernel.gradient(X, np.ones((5, 5))) == {}
@@ -224,7 +225,7 @@ def test_sparse_data_give_the_same(kernel, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("kernel", KERNELS, ids=repr)
+@pytest.mark.parametrize("kernel", KERNELS, ids=spelled)
 def test_equal_samples_give_no_nan(kernel, dtype):
     # The derivatives of roots and angles are infinite at 0, and what they are multiplied with is 0.
     X = np.repeat(samples(8, 3, dtype), 3, axis=0)

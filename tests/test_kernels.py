@@ -40,6 +40,7 @@ from skdeep.kernels import (
 )
 from skdeep.kernels.program import compile_tile_program
 from tests import _reference_kernels as reference
+from tests._names import spelled
 
 NAMESPACE = {name: getattr(kernels, name) for name in kernels.__all__}
 
@@ -489,7 +490,7 @@ def patients():
         ((RBF().on("bmi") + Linear()).normalize().on(["bmi", "age"]), (RBF().on(0) + Linear()).normalize().on([1, 0])),
         (RBF().rescale(reference.fading).on("bmi"), RBF().rescale(reference.fading).on(1)),
     ],
-    ids=lambda k: repr(k)[:40],
+    ids=lambda k: spelled(k)[:40],
 )
 def test_columns_by_name(named, placed, patients):
     numbers = patients.to_numpy()
@@ -555,7 +556,7 @@ def test_words_have_no_columns():
         (2 * RBF() + Linear() * Sigmoid() ** 2, None),
         (Exp(PolynomialOf(Rescaled(OnColumns(Normalized(Custom(common)), [0]), "unit norm"), [1.0, 2.0])), None),
     ],
-    ids=lambda k: repr(k)[:40],
+    ids=lambda k: spelled(k)[:40],
 )
 def test_what_is_known_of_validity(kernel, known):
     assert kernel.positive_semidefinite is known

@@ -146,6 +146,7 @@ def sweep(
     symmetric: integer,
     chunk: integer,
     origin: integer,
+    height: integer,
     first: integer,
     stop: integer,
     scratch: out,
@@ -157,19 +158,19 @@ def sweep(
     n_copies: integer,
     n_workers: integer,
 ):
-    """Run a program over the blocks first..stop of BLOCK rows.
+    """Run a program over the blocks first..stop of `height` rows from the row `origin` on.
 
     Its values are written to K, its sums to `sums`, one set for each block, and its products with V are added to
-    `product`, `[copy, output, row]`; an empty K is not written. K and `given` begin at the row `origin`. V is in
+    `product`, `[copy, output, row]`; an empty K is not written. K and `given` begin at the row `origin`, too. V is in
     panels, `[panel, output, column]`, zeros behind its last row.
 
-    When `symmetric`, a block is computed from its diagonal square on: K is mirrored behind it, so that every element
-    is written once, sums weigh the pairs in both orders, and products are added to the rows of both. Then there are
-    several copies of the product, each of which sees its blocks in one order, whatever the number of workers; all
-    together are the product. `chunk` panels of Y stay in the cache while the block's rows pass.
+    When `symmetric`, of blocks of BLOCK rows, a block is computed from its diagonal square on: K is mirrored behind it,
+    so that every element is written once, sums weigh the pairs in both orders, and products are added to the rows of
+    both. Then there are several copies of the product, each of which sees its blocks in one order, whatever the number
+    of workers; all together are the product. `chunk` panels of Y stay in the cache while the block's rows pass.
     """
     n_panels = (n_columns + PANEL - 1) // PANEL
-    n_sums = sums.size // max((n_rows + BLOCK - 1) // BLOCK, 1)
+    n_sums = sums.size // max((n_rows - origin + height - 1) // height, 1)
     width = product.size // max(n_copies * n_outputs, 1)
     for worker in prange(n_workers):
         base = worker * (scratch.size // n_workers)
@@ -180,8 +181,8 @@ def sweep(
             copy = block % n_copies
             if (copy if n_copies > 1 else block) % n_workers != worker:
                 continue
-            top = block * BLOCK
-            bottom = min(top + BLOCK, n_rows)
+            top = origin + block * height
+            bottom = min(top + height, n_rows)
             copy_at = copy * n_outputs * width
             for left in range(top // PANEL if symmetric else 0, n_panels, chunk):
                 right = min(left + chunk, n_panels)

@@ -16,7 +16,7 @@ from skdeep.feature_map._base import FeatureMap, partial_factor, require_finite
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.given import PrecomputedGram
 from skdeep.kernels.names import from_name
-from skdeep.solvers.landmarks import LandmarkFactor
+from skdeep.solvers.landmarks import LandmarkFactor, candidates
 
 
 class NystroemFeatureMap(FeatureMap):
@@ -51,8 +51,9 @@ class NystroemFeatureMap(FeatureMap):
             default="uniform"
         "uniform" draws them from the samples, all alike. "rpcholesky" draws one after the other in proportion to
         what k(x, x) has left over from those before (Chen, Epperly, Tropp & Webber, 2025): a much smaller error
-        where the spectrum decays; there are fewer than n_components where nothing is left. "kmeans" takes the centres
-        of clusters (Zhang, Tsang & Kwok, 2008). An array is taken as it is, and `n_components` ignored.
+        where the spectrum decays; there are fewer than n_components where nothing is left. It draws among ten samples
+        for each landmark where there are more and the kernel is not precomputed. "kmeans" takes the centres of
+        clusters (Zhang, Tsang & Kwok, 2008). An array is taken as it is, and `n_components` ignored.
 
     Attributes
     ----------
@@ -194,10 +195,11 @@ class NystroemFeatureMap(FeatureMap):
         if self.landmarks == "uniform":
             indices = rng.permutation(X.shape[0])[:n_components]
         else:
-            K = X if kernel is None else kernel.gram(X)
+            indices = np.arange(X.shape[0]) if kernel is None else candidates(X.shape[0], n_components, rng)
+            K = X if kernel is None else kernel.gram(X[indices])
             K = PrecomputedGram(K) if isinstance(K, np.ndarray) else K
             require_finite(K.diagonal(), self.kernel)
-            indices = partial_factor(K, n_components, rng, self.kernel).pivots
+            indices = indices[partial_factor(K, n_components, rng, self.kernel).pivots]
         return X[indices], indices
 
     def _n_landmarks(self, X):

@@ -10,6 +10,7 @@ from sklearn.utils import check_array, check_random_state
 from skdeep.kernel_ridge._problem import Solution
 from skdeep.kernels.given import PrecomputedKernel
 from skdeep.solvers import conjugate_gradients, restricted
+from skdeep.solvers.landmarks import candidates
 from skdeep.solvers.pivoted_cholesky import pivoted_cholesky
 
 # Iterations after which conjugate gradients give up: a good preconditioner needs some dozens.
@@ -21,7 +22,7 @@ def solve_by_pcg(problem):
     _refuse_leave_one_out(problem, "pcg")
     options, (n, n_targets) = problem.options, problem.Y.shape
     rank = _size(problem)
-    _check_factor(problem, rank, f"The preconditioner of rank {rank}")
+    _check_factor(problem, rank, n, f"The preconditioner of rank {rank}")
     # What is summed in float32 would stop far from the minimum where alpha is small.
     single = problem.X.dtype == np.float32 and not isinstance(problem.kernel, PrecomputedKernel)
     exact = problem.kernel.gram(problem.X.astype(np.float64)) if single else None
@@ -108,8 +109,11 @@ def _landmarks(problem):
     if how == "kmeans":
         centres = MiniBatchKMeans(m, random_state=rng).fit(X, sample_weight=problem.weights).cluster_centers_
         return type(X)(centres) if sparse.issparse(X) else np.ascontiguousarray(centres)
-    _check_factor(problem, m, f"The choice of {m} landmarks by 'rpcholesky'")
-    factorisation = pivoted_cholesky(problem.gram(), m, random_state=rng)
+    X = X[candidates(X.shape[0], m, rng)]
+    _check_factor(problem, m, X.shape[0], f"The choice of {m} landmarks by 'rpcholesky'")
+    K = problem.kernel.gram(X)
+    problem.check_finite(K)
+    factorisation = pivoted_cholesky(K, m, random_state=rng)
     if factorisation.indefinite or not len(factorisation.pivots):
         raise ValueError(
             f"landmarks='rpcholesky' found none, since the kernel {problem.kernel!r} is zero or not positive "
@@ -133,8 +137,8 @@ def _size(problem):
     return min(problem.options["n_components"] or ceil(10 * sqrt(n)), n)
 
 
-def _check_factor(problem, rank, what):
-    n_bytes = rank * problem.X.shape[0] * problem.X.dtype.itemsize
+def _check_factor(problem, rank, n, what):
+    n_bytes = rank * n * problem.X.dtype.itemsize
     problem.check_memory(n_bytes, what, "lower n_components.")
 
 

@@ -78,8 +78,9 @@ class KernelRidgeDual(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, Ke
             default="rpcholesky"
         The landmarks of "nystroem". "rpcholesky" draws samples one after the other in proportion to what k(x, x)
         has left over from those before (Chen, Epperly, Tropp & Webber, 2025), fewer than `n_components` where
-        nothing is left. "uniform" draws all alike. "kmeans" takes centres of clusters (Zhang, Tsang & Kwok, 2008). An
-        array is taken as it is, and `n_components` ignored.
+        nothing is left, and among ten samples for each landmark where there are more. "uniform" draws all alike.
+        "kmeans" takes centres of clusters (Zhang, Tsang & Kwok, 2008). An array is taken as it is, and `n_components`
+        ignored.
     memory_limit : int or None, default=None
         Bytes that the Gram matrix and what is computed from it may take; None stands for what the machine has
         free when `fit` begins. For "pcg" and "nystroem", bytes that the preconditioner or the sums take.

@@ -92,7 +92,7 @@ class Sweep:
             matrices = [
                 W[top:stop] if s.given is None else s.given.rows(slice(top, stop)) for s in self._sources if s.is_given
             ]
-            sums = np.zeros(ceil(n_rows / BLOCK) * n_sums)
+            sums = np.zeros(ceil((stop - top) / BLOCK) * n_sums)
             self._launch(self._x, self._joined(matrices), (top, stop), half, sums=sums)
             # One block after the other, in an order that no number of threads changes.
             total += sums.reshape(-1, n_sums).sum(axis=0)
@@ -165,12 +165,15 @@ class Sweep:
             *(max(1, CACHED_Y // panel_bytes), top),
         )
         results = nothing if K is None else K, no_sums if sums is None else sums, V, n_outputs, product.reshape(-1)
-        n_blocks = ceil((stop - top) / BLOCK)
+        height = BLOCK
+        if not symmetric and sums is None:  # few rows are work for all
+            height = min(BLOCK, max(1, ceil((stop - top) / (workers * TILE_ROWS))) * TILE_ROWS)
+        n_blocks = ceil((stop - top) / height)
         # Each worker takes as many blocks as the others.
-        first_launch = threads.first_launch(BLOCK * n_columns * work)
+        first_launch = threads.first_launch(height * n_columns * work)
         for first, last in threads.launches(ceil(n_blocks / workers), first_launch):
-            blocks = top // BLOCK + first * workers, top // BLOCK + min(last * workers, n_blocks)
-            engine.sweep(*arguments, *blocks, scratch, *results, n_copies, workers)
+            blocks = first * workers, min(last * workers, n_blocks)
+            engine.sweep(*arguments, height, *blocks, scratch, *results, n_copies, workers)
 
     def _table(self, x, given_size):
         table, given_at = [], 0

@@ -11,6 +11,9 @@ from skdeep.solvers.preconditioner import Preconditioner
 # The preconditioner's rank grows until the condition number is proved to be below this. The proof takes the
 # residual's trace for its largest eigenvalue, so that the condition number itself is many times lower.
 CONDITION = 30
+# Share of the tolerance that residuals carried along in float32 have to reach before exact ones are computed: these
+# take longer than the iteration that may be one too many, and would be taken again after it.
+MARGIN = 0.9
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class _Problem:
     def __init__(self, K, exact, alpha, Y, weights, fit_intercept):
         self.alpha, self.fit_intercept, self.one_target = alpha, fit_intercept, Y.ndim == 1
         self.roots, self.K = np.sqrt(weights), _Scaled(K, np.sqrt(weights))
-        self._exact = self.K if exact is None else _Scaled(exact, self.roots)
+        self._exact, self.margin = (self.K, 1.0) if exact is None else (_Scaled(exact, self.roots), MARGIN)
         Y = Y.reshape(len(Y), -1)
         mean = np.average(Y, axis=0, weights=weights)
         deviation, size = (np.sqrt(np.average(A**2, axis=0, weights=weights)) for A in (Y - mean, Y))
@@ -250,7 +253,7 @@ class _Iteration:
     def run(self, tol, max_iter, callback):
         """Iterate until all bounds are at most `tol` or as rounding allows; False if G is not positive definite."""
         while True:
-            active = self._active(tol)
+            active = self._active(tol if self.is_true else tol * self.problem.margin)
             if active.any() and self.count < max_iter:
                 if not self._step(active):
                     return False

@@ -5,6 +5,18 @@ from math import sqrt
 import numpy as np
 from scipy.linalg.lapack import dpstrf, dtrtri
 
+# Samples for each landmark among which pivots are drawn. What landmarks leave of the trace is then as it is with pivots
+# among all samples, up to the spread between seeds: measured for 300 and 500 landmarks of 20 640 and 30 000 samples.
+CANDIDATES = 10
+
+
+def candidates(n_samples, n_landmarks, rng):
+    """The samples among which pivots for so many landmarks are drawn: all, or some of many at random; indices."""
+    n_candidates = CANDIDATES * n_landmarks
+    if n_candidates >= n_samples:
+        return np.arange(n_samples)
+    return np.sort(rng.choice(n_samples, n_candidates, replace=False))
+
 
 class LandmarkFactor:
     """k(Z, Z) = L L^T for landmarks Z, by Cholesky factorisation with the largest pivot first.

@@ -85,15 +85,16 @@ class _Steps:
 
     def advance(self, rng, tolerance):
         """Propose pivots, accept some, and take the steps that the rank and the tolerance leave room for."""
-        size = min(PROPOSALS, self.max_rank - len(self.pivots))
+        rank = len(self.pivots)
+        size = min(PROPOSALS, self.max_rank - rank)
         proposed = rng.choice(len(self.residual), size, p=self.residual / self.residual.sum())
-        F, K_rows, zero = self.rows[: len(self.pivots)], self.K.rows(proposed), self.zero[proposed]
+        F, K_rows, zero = self.rows[:rank], self.K.rows(proposed), self.zero[proposed]
         old = np.take(F, proposed, axis=1)
         columns = old.T.astype(np.float64)
         schur = K_rows[:, proposed] - dgemm(1.0, columns, columns, trans_b=1)
         exhausted = proposed[schur.diagonal() <= zero]
         accepted, L = _accept(schur, rng.uniform(0, self.residual[proposed]), zero)
-        new = K_rows[accepted]
+        new = np.take(K_rows, accepted, axis=0, out=self.rows[rank : rank + len(accepted)], mode="clip")
         blas.subtract_product(np.ascontiguousarray(old[:, accepted].T), F, new, transposed=False)
         solve = get_blas_funcs("trsm", (new,))  # in place: L^-1 new, which Fortran sees as new^T L^-T
         solve(1.0, L.astype(new.dtype), new.T, side=1, lower=1, trans_a=1, overwrite_b=1)
@@ -102,7 +103,6 @@ class _Steps:
         self._append(proposed[accepted[:n_kept]], new[:n_kept], left[: n_kept - 1], exhausted)
 
     def _append(self, pivots, new, traces, exhausted):
-        self.rows[len(self.pivots) : len(self.pivots) + len(pivots)] = new
         self.pivots.extend(pivots)
         self.traces.extend(traces)
         residual = self.residual - np.einsum("ij,ij->j", new, new, dtype=np.float64)

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from skdeep.engine import blas
+
 # Bytes of the factor that are in float64 at a time.
 BLOCK = 2**24
 
@@ -34,7 +36,8 @@ class Preconditioner:
         rank = len(self.rows)
         square = np.zeros((rank, rank))
         for _, F in self._blocks():
-            square += F @ F.T
+            blas.subtract_square(F, square)
+        np.negative(square, out=square)
         trace, eps = square.trace(), np.finfo(np.float64).eps
         # With less than that the Cholesky factor below would be one of rounding errors.
         self.alpha = max(alpha, 4 * rank * eps * trace)
@@ -45,13 +48,13 @@ class Preconditioner:
 
     def solve(self, R):
         """P^-1 R."""
-        inner = np.zeros((len(self.rows), R.shape[1]))
+        Z, inner = np.array(R.T, order="C"), np.zeros((R.shape[1], len(self.rows)))
         for cols, F in self._blocks():
-            inner += F @ R[cols]
-        inner, Z = cho_solve(self.cholesky, inner), R.copy()
+            blas.subtract_product(Z[:, cols], F, inner)
+        inner = np.ascontiguousarray(cho_solve(self.cholesky, -inner.T).T)
         for cols, F in self._blocks():
-            Z[cols] -= F.T @ inner
-        return Z / self.alpha
+            blas.subtract_product(inner, F, Z[:, cols], transposed=False)
+        return np.ascontiguousarray(Z.T) / self.alpha
 
     def _blocks(self):
         rank, n = self.rows.shape

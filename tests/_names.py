@@ -1,0 +1,8 @@
+"""Names of parametrised tests that are the same in every process, as those that share the work must agree on them."""
+
+import re
+
+
+def spelled(value):
+    """repr(value), functions by their names alone, without the addresses that another process will not have."""
+    return re.sub(r"<function (\w+) at \w+>", r"\1", repr(value))
