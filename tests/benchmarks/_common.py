@@ -16,7 +16,12 @@ def seconds(function):
     return time.perf_counter() - start
 
 
-def rounds(functions, n_rounds=7, pause=0.05):
+# Seconds between calls: threads of OpenBLAS and of others spin for a tenth of one after their work, and would
+# take a core from whoever comes next.
+REST = 0.25
+
+
+def rounds(functions, n_rounds=7):
     """Seconds of each function, array of shape (n_rounds, n_functions), in rounds that take each in turn.
 
     The first call of each is not counted. Between calls the threads of the last one come to rest.
@@ -26,7 +31,7 @@ def rounds(functions, n_rounds=7, pause=0.05):
     taken = np.empty((n_rounds, len(functions)))
     for row in taken:
         for i, function in enumerate(functions):
-            time.sleep(pause)
+            time.sleep(REST)
             row[i] = seconds(function)
     return taken
 

@@ -31,8 +31,6 @@ from skdeep.kernels import RBF, Matern
 from tests.benchmarks._common import rounds, seconds, spread
 
 ALPHAS = np.geomspace(1e-4, 1e2, 50)
-# Seconds between calls: OpenBLAS's threads spin for a tenth of one after their work.
-REST = 0.25
 
 
 def synthetic(n, d, dtype="float64"):
@@ -148,7 +146,7 @@ def bench_fit(data):
     """Goal: 3 times as fast, at most 1.2 copies of K."""
     for dtype in ("float32", "float64"):
         calls = [FITS[f"fit {whose} {dtype}"](data)[1] for whose in ("ours", "theirs")]
-        ours, other = rounds(calls, n_rounds=5, pause=REST).T
+        ours, other = rounds(calls, n_rounds=5).T
         peaks = [in_a_process(f"fit {whose} {dtype}", data)["peak"] for whose in ("ours", "theirs")]
         copies = np.array(peaks) / (5000**2 * np.dtype(dtype).itemsize)
         yield (
@@ -233,7 +231,7 @@ def bench_nystroem(data):
         "Nystroem + Ridge": make_pipeline(features(), Ridge(alpha, fit_intercept=False)),
     }
     warmed(KernelRidgeDual(alpha, kernel=RBF(scale), solver="nystroem", n_components=100), X, Y)
-    taken = rounds([lambda model=model: model.fit(X, Y) for model in models.values()], n_rounds=3, pause=REST)
+    taken = rounds([lambda model=model: model.fit(X, Y) for model in models.values()], n_rounds=3)
     for (name, model), column in zip(models.items(), taken.T, strict=True):
         accuracy = (model.predict(X_test).argmax(axis=1) == y_test).mean()
         yield (

@@ -21,8 +21,6 @@ from tests.benchmarks._common import rounds, spread, start_up
 
 NETS = [((20, 64, 64, 3), 32), ((64, 100, 10), 200), ((784, 100, 10), 200), ((784, 256, 256, 10), 128)]
 N_SAMPLES, N_EPOCHS, N_THREADS = 20_000, 3, 2
-# Seconds between calls: OpenBLAS's threads spin for a tenth of one after their work.
-REST = 0.25
 
 
 def torch_fit(sizes, batch_size, X, y):
@@ -64,7 +62,7 @@ def bench_net(sizes, batch_size):
             net = estimator(sizes[1:-1], **settings)
             nets.append((net, X))
             fits.append(lambda net=net, X=X, y=y: net.fit(X, y))
-    taken = rounds([*fits, torch_fit(sizes, batch_size, *single)], n_rounds=5, pause=REST)
+    taken = rounds([*fits, torch_fit(sizes, batch_size, *single)], n_rounds=5)
     microseconds = np.median(taken, axis=0) / N_SAMPLES / N_EPOCHS * 1e6
     name = "-".join(map(str, sizes))
     print(
@@ -74,7 +72,7 @@ def bench_net(sizes, batch_size):
         f"| {microseconds[4]:.2f}: {spread(taken[:, 4] / taken[:, 0])} ",
         end="",
     )
-    taken = rounds([lambda net=net, X=X: net.predict(X) for net, X in nets], n_rounds=7, pause=REST)
+    taken = rounds([lambda net=net, X=X: net.predict(X) for net, X in nets], n_rounds=7)
     microseconds = np.median(taken, axis=0) / N_SAMPLES * 1e6
     print(
         f"| {microseconds[0]:.2f} / {microseconds[1]:.2f} | {microseconds[2]:.2f}: {spread(taken[:, 2] / taken[:, 0])} "
