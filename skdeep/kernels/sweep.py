@@ -165,9 +165,8 @@ class Sweep:
             *(max(1, CACHED_Y // panel_bytes), top),
         )
         results = nothing if K is None else K, no_sums if sums is None else sums, V, n_outputs, product.reshape(-1)
-        height = BLOCK
-        if not symmetric and sums is None:  # few rows are work for all
-            height = min(BLOCK, max(1, ceil((stop - top) / (workers * TILE_ROWS))) * TILE_ROWS)
+        # Sums are by whole blocks, mirrored elements by squares of them.
+        height = BLOCK if symmetric or sums is not None else _block_height(stop - top, workers)
         n_blocks = ceil((stop - top) / height)
         # Each worker takes as many blocks as the others.
         first_launch = threads.first_launch(height * n_columns * work)
@@ -264,6 +263,11 @@ class _Binder:
         centre = self._matrix(inputs, self._Y).mean(axis=0, dtype=np.float64) if expanded else np.zeros(X.shape[1])
         factors = np.ones(X.shape[1]) if inputs.scale is None else _factors(inputs)
         return Scaled(X, centre.astype(self._dtype), factors.astype(self._dtype))
+
+
+def _block_height(n_rows, n_workers):
+    """Rows of a block, whole tiles: as few as make few rows work for all workers."""
+    return min(BLOCK, max(1, ceil(n_rows / (n_workers * TILE_ROWS))) * TILE_ROWS)
 
 
 def _factors(inputs):
