@@ -13,7 +13,7 @@ from skdeep.solvers.preconditioner import Preconditioner
 CONDITION = 30
 # Share of the tolerance that residuals carried along in float32 have to reach before exact ones are computed: these
 # take longer than the iteration that may be one too many, and would be taken again after it.
-MARGIN = 0.9
+MARGIN = 0.97
 
 
 @dataclass(frozen=True)
