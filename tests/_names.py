@@ -1,4 +1,4 @@
-"""Names of parametrised tests that are the same in every process, as those that share the work must agree on them."""
+"""Names of parametrised tests that are the same in every process, so that a test that failed can be named again."""
 
 import re
 

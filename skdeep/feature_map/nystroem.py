@@ -195,11 +195,11 @@ class NystroemFeatureMap(FeatureMap):
         if self.landmarks == "uniform":
             indices = rng.permutation(X.shape[0])[:n_components]
         else:
-            indices = np.arange(X.shape[0]) if kernel is None else candidates(X.shape[0], n_components, rng)
-            K = X if kernel is None else kernel.gram(X[indices])
+            among = np.arange(X.shape[0]) if kernel is None else candidates(X.shape[0], n_components, rng)
+            K = X if kernel is None else kernel.gram(X[among])
             K = PrecomputedGram(K) if isinstance(K, np.ndarray) else K
             require_finite(K.diagonal(), self.kernel)
-            indices = indices[partial_factor(K, n_components, rng, self.kernel).pivots]
+            indices = among[partial_factor(K, n_components, rng, self.kernel).pivots]
         return X[indices], indices
 
     def _n_landmarks(self, X):
