@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skdeep import KernelRidgeDual, KernelRidgeDualClassifier, KernelRidgeDualCV
 from skdeep.kernel_ridge import _problem
-from skdeep.kernels import RBF, Linear
+from skdeep.kernels import RBF, Linear, Polynomial
 from tests._bad_input import MEMORY, TYPES, data
 
 X, CLASSES, VALUES, WEIGHTS = data()
@@ -204,6 +204,25 @@ def test_overflow_of_the_kernel_names_the_remedy(estimator):
     for kernel in ("linear", Linear() + RBF()):
         with pytest.raises(ValueError, match="overflows float64 on X; scale X"):
             clone(estimator).set_params(kernel=kernel).fit(X[:20] * 1e200, target(estimator)[:20])
+
+
+@pytest.mark.parametrize("landmarks", ["rpcholesky", "uniform", "array"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_overflow_at_a_sample_that_is_no_landmark(landmarks, dtype):
+    bad, y = X.astype(dtype), np.arange(40.0)
+    bad[7] = np.finfo(dtype).max ** 0.6
+    given = X[:3] if landmarks == "array" else landmarks
+    model = KernelRidgeDual(kernel=Polynomial(2), solver="nystroem", landmarks=given, n_components=3)
+    message = f"overflows {np.dtype(dtype)} on X; scale X"
+    for seed in range(5):
+        with pytest.raises(ValueError, match=message):
+            clone(model).set_params(random_state=seed).fit(bad, y)
+    if landmarks == "array":
+        model.fit(X.astype(dtype), y)
+        before = model.predict(X)
+        with pytest.raises(ValueError, match=message):
+            model.partial_fit(bad, y)
+        np.testing.assert_array_equal(model.partial_fit(X.astype(dtype)[:1], y[:1], 1e-30).predict(X), before)
 
 
 @REGRESSORS

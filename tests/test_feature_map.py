@@ -531,6 +531,15 @@ def test_pivots_among_some_of_many_samples():
     assert abs(np.mean(among_some) - np.mean(among_all)) < 4 * deviation
 
 
+def test_overflow_at_a_sample_that_is_no_candidate(data):
+    X = data[0].copy()
+    X[7] = 1e200
+    for seed in range(5):
+        nystroem = NystroemFeatureMap(Linear(), n_components=3, landmarks="rpcholesky", random_state=seed)
+        with pytest.raises(ValueError, match="overflows float64"):
+            nystroem.fit(X)
+
+
 def test_candidates_for_landmarks():
     state = np.random.RandomState(0)
     np.testing.assert_array_equal(candidates(50, 5, state), np.arange(50))

@@ -27,7 +27,7 @@ from skdeep.engine.simd import (
 from skdeep.engine.tiles import ROWS, VECS, sum_absolute_differences, sum_products, sum_squared_differences
 
 PANEL = 48  # a multiple of ROWS, and of VECS vectors of every machine and dtype
-BLOCK = 96  # rows of one unit of work, or fewer: a multiple of PANEL and of the lanes
+BLOCK = 96  # rows of one unit of work at most, a multiple of PANEL and of the lanes
 # Rows of a tile, a multiple of ROWS and a divisor of BLOCK: few enough to write along as many lines of memory.
 TILE_ROWS = 32 if ROWS == 8 else 24
 TILE = TILE_ROWS * PANEL

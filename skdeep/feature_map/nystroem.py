@@ -198,7 +198,8 @@ class NystroemFeatureMap(FeatureMap):
             among = np.arange(X.shape[0]) if kernel is None else candidates(X.shape[0], n_components, rng)
             K = X if kernel is None else kernel.gram(X[among])
             K = PrecomputedGram(K) if isinstance(K, np.ndarray) else K
-            require_finite(K.diagonal(), self.kernel)
+            # Of all samples, where no function is called for each pair of them.
+            require_finite((kernel.gram(X) if isinstance(kernel, Kernel) else K).diagonal(), self.kernel)
             indices = among[partial_factor(K, n_components, rng, self.kernel).pivots]
         return X[indices], indices
 

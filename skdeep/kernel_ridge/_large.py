@@ -69,7 +69,10 @@ def solve_on_landmarks(problem):
 
 def added(sums, problem, landmarks):
     """The sums over landmarks, to which the samples of a problem have been added."""
-    return sums.add(problem.kernel.gram(problem.X, landmarks), problem.Y, problem.weights)
+    sums.add(problem.kernel.gram(problem.X, landmarks), problem.Y, problem.weights)
+    if not sums.finite:
+        raise problem.overflow()
+    return sums
 
 
 def from_sums(sums, landmarks, alpha, fit_intercept):
@@ -111,9 +114,8 @@ def _landmarks(problem):
         return type(X)(centres) if sparse.issparse(X) else np.ascontiguousarray(centres)
     X = X[candidates(X.shape[0], m, rng)]
     _check_factor(problem, m, X.shape[0], f"The choice of {m} landmarks by 'rpcholesky'")
-    K = problem.kernel.gram(X)
-    problem.check_finite(K)
-    factorisation = pivoted_cholesky(K, m, random_state=rng)
+    problem.gram()  # whatever candidates are drawn, overflow at any sample is an error
+    factorisation = pivoted_cholesky(problem.kernel.gram(X), m, random_state=rng)
     if factorisation.indefinite or not len(factorisation.pivots):
         raise ValueError(
             f"landmarks='rpcholesky' found none, since the kernel {problem.kernel!r} is zero or not positive "

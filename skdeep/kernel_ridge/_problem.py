@@ -77,9 +77,13 @@ class Problem:
         with np.errstate(over="ignore", invalid="ignore"):
             finite = np.isfinite(gram.diagonal()).all()
         if not finite:
-            raise ValueError(
-                f"The kernel {self.kernel!r} overflows {gram.dtype} on X; scale X, with StandardScaler for example."
-            )
+            raise self.overflow()
+
+    def overflow(self):
+        """The error that the kernel overflows."""
+        return ValueError(
+            f"The kernel {self.kernel!r} overflows {self.X.dtype} on X; scale X, with StandardScaler for example."
+        )
 
     def matrix_size(self, n_copies):
         """Bytes of so many Gram matrices."""

@@ -71,6 +71,11 @@ class RestrictedSums:
     def n_targets(self):
         return None if self._products is None else self._products.shape[1] - 1
 
+    @property
+    def finite(self):
+        """Whether no element of K was infinite or NaN."""
+        return bool(np.isfinite(self._squares.trace()))
+
     def add(self, K, Y, sample_weight=None):
         """Add samples.
 

@@ -8,17 +8,16 @@ import time
 
 import numpy as np
 
+# Seconds between calls: threads of OpenBLAS and of others spin for a tenth of one after their work, and would
+# take a core from whoever comes next.
+REST = 0.25
+
 
 def seconds(function):
     """Seconds of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
-
-
-# Seconds between calls: threads of OpenBLAS and of others spin for a tenth of one after their work, and would
-# take a core from whoever comes next.
-REST = 0.25
 
 
 def rounds(functions, n_rounds=7):
