@@ -1,5 +1,6 @@
 """How the engine compiles: one signature a copy, twins, and a disk cache whose troubles cost a warning."""
 
+import gc
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ import numba
 import numpy as np
 import pytest
 from numba.core.caching import CacheImpl, IndexDataCacheFile, UserProvidedCacheLocator
+from numba.core.registry import cpu_target
 
 from skdeep.engine import jit
 from skdeep.engine.jit import EntryPoint
@@ -372,12 +374,18 @@ def test_an_interrupted_compilation_leaves_no_half_state(cache, monkeypatch, ste
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    entry_point = anew(_compiled.squares)
+    def lent():
+        """What numba and Python lend to a compilation."""
+        return gc.get_threshold(), *(set(vars(lender)) for lender in lenders)
+
+    lenders = cpu_target.typing_context, cpu_target.target_context.codegen()
+    entry_point, before = anew(_compiled.squares), lent()
     with monkeypatch.context() as patch:
         patch.setattr(jit._GuardedCache, step, interrupt)
         with pytest.raises(KeyboardInterrupt):
             entry_point(X, np.zeros(10))
     assert not entry_point.copies
+    assert lent() == before
     y = np.zeros(10)
     entry_point(X, y)
     np.testing.assert_array_equal(y, X * X)

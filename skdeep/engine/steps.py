@@ -335,6 +335,72 @@ def _total(numbers, n):
     return total
 
 
+@part
+def _chunks(
+    phase, ops, tables, data, indices, indptr, Y, weights, batch, training, loss, hyper, seed, t, theta, packed,
+    workspaces, rows, partials, scores, chunk_losses, chunk_weights, n_blocks, keep_maps, first, stop, worker,
+):  # fmt: skip
+    """Take one worker's chunks of the batch, first..stop, forward, to their loss, and backward, as the phase has it."""
+    kind, op_start, op_stop, together = phase[PHASE_KIND], phase[PHASE_START], phase[PHASE_STOP], phase[PHASE_TOGETHER]
+    for chunk in range(first, stop, together):
+        row, stop_row = chunk * CHUNK, min(stop, chunk + together) * CHUNK
+        samples = batch[row:stop_row]
+        # A workspace for each chunk, where maps must last from phase to phase, or for each worker.
+        space = (chunk if keep_maps else worker) * n_blocks
+        spaces = workspaces[space : space + n_blocks]
+        if kind != BACKWARD:
+            _forward(
+                ops[op_start:op_stop], tables, theta, packed, data, indices, indptr, samples, row, spaces, rows,
+                training, seed, t,
+            )  # fmt: skip
+        if kind == FORWARD and ops[op_stop, KIND] == NORMALISE_MAPS:
+            chunk_moments(ops[op_stop], tables, spaces, len(samples), partials[chunk])
+        if kind == THROUGH and not training:
+            _report(ops[len(ops) - 1], samples, row, rows, scores)
+        if kind == THROUGH and len(Y) > 0:
+            # One sum for each chunk, however many come together.
+            for one in range(chunk, min(stop, chunk + together)):
+                partials[one, :] = 0
+                chunk_losses[one], chunk_weights[one] = loss_and_delta(
+                    loss, hyper[LOSS_PARAMETER], ops[len(ops) - 1], rows, one * CHUNK, Y, weights,
+                    batch[one * CHUNK : (one + 1) * CHUNK],
+                )  # fmt: skip
+        if training and kind != FORWARD:
+            _backward(
+                ops, op_start, op_stop, tables, theta, packed, samples, row, len(batch), spaces, rows,
+                partials[chunk], seed, t,
+            )  # fmt: skip
+
+
+@part
+def _tasks(
+    kind, ops, tasks, hyper, factor, t, theta, grad, longest_span, first, second, packed, rows, partials, weight,
+    n_chunks, n_batch, task_penalties, task_squares, first_task, stop_task, worker, n_workers,
+):  # fmt: skip
+    """One worker's share of the tasks: gradients, updates, or both."""
+    lanes, rate = lanes_of(theta), hyper[LEARNING_RATE] * factor
+    shrink = _shrink(task_squares, hyper[CLIP_NORM]) if kind == UPDATE else 1.0
+    # The gradient that nobody will ask for is written where the last one was, and stays in the cache.
+    in_passing = kind == GRADIENTS_AND_UPDATE and hyper[SOLVER] != GRADIENT_ONLY
+    for i in range(first_task + worker, stop_task, n_workers):
+        start, stop = _span(tasks[i], ops)
+        at = worker * longest_span if in_passing else start
+        if kind != GRADIENTS:
+            # The other cores have read what this one is about to write.
+            for parameter in range(start, stop, lanes):
+                prefetch(theta, parameter)
+        if kind != UPDATE:
+            _gradient(tasks[i], ops, rows, partials, grad, at, n_chunks, n_batch)
+            task_penalties[i], task_squares[i] = finish_gradient(
+                theta, grad, at, hyper, rate, start, stop, tasks[i, TASK_PENALISED] != 0, weight
+            )
+        if kind != GRADIENTS:
+            update_span(theta, grad, at, first, second, hyper, rate, t, start, stop, weight, shrink)
+            if tasks[i, TASK_KIND] == DENSE_ROWS and hyper[SOLVER] != GRADIENT_ONLY:
+                op = ops[tasks[i, TASK_OPERATION]]
+                dense_pack(op, theta, packed, tasks[i, TASK_START], tasks[i, TASK_STOP])
+
+
 @compiled(parallel=True)
 def run_steps(
     ops: integers_2d,
@@ -383,86 +449,42 @@ def run_steps(
     A step is a sequence of phases, each of n_parts turns; one launch does the turns first_turn..stop_turn.
     The items of a turn, chunks of samples or tasks or vectors of units, are dealt to the workers.
     """
-    training = len(tasks) > 0
-    lanes, n_phases = lanes_of(theta), len(phases)
-    last = ops[len(ops) - 1]
+    training, n_phases = len(tasks) > 0, len(phases)
     for turn in range(first_turn, stop_turn):
         step, place = turn // (n_phases * n_parts), turn % n_parts
         phase = phases[turn // n_parts % n_phases]
-        kind, op_start, op_stop = phase[PHASE_KIND], phase[PHASE_START], phase[PHASE_STOP]
-        together = phase[PHASE_TOGETHER]
+        kind = phase[PHASE_KIND]
         batch = order[step * batch_size : min(len(order), (step + 1) * batch_size)]
         n_batch, n_chunks = len(batch), (len(batch) + CHUNK - 1) // CHUNK
         t = n_updates + step + 1
-        if kind == PACK:
-            if place == 0 and (training or step == 0):
-                for worker in prange(n_workers):
-                    _pack(ops, tables, theta, packed, running, rows, training, step, worker, n_workers)
-        elif kind == STATISTICS or kind == DELTA_SUMS:
-            if place == 0:
-                for worker in prange(n_workers):
-                    _statistics(kind, ops[op_start], rows, partials, running, n_batch, worker, n_workers)
-        elif kind == SHARED:
-            if place == 0:
-                for worker in prange(n_workers):
-                    _forward_shared(ops[op_start], tables, theta, packed, workspaces, rows, n_batch, worker, n_workers)
-        elif kind == FORWARD or kind == THROUGH or kind == BACKWARD:
-            first_chunk, stop_chunk = place * n_chunks // n_parts, (place + 1) * n_chunks // n_parts
-            for worker in prange(n_workers):
-                own_first = first_chunk + worker * (stop_chunk - first_chunk) // n_workers
-                own_stop = first_chunk + (worker + 1) * (stop_chunk - first_chunk) // n_workers
-                for chunk in range(own_first, own_stop, together):
-                    row, stop_row = chunk * CHUNK, min(own_stop, chunk + together) * CHUNK
-                    samples = batch[row:stop_row]
-                    # A workspace for each chunk, where maps must last from phase to phase, or for each worker.
-                    space = (chunk if keep_maps else worker) * n_blocks
-                    spaces = workspaces[space : space + n_blocks]
-                    if kind != BACKWARD:
-                        _forward(
-                            ops[op_start:op_stop], tables, theta, packed, data, indices, indptr, samples, row, spaces,
-                            rows, training, seed, t,
-                        )  # fmt: skip
-                    if kind == FORWARD and ops[op_stop, KIND] == NORMALISE_MAPS:
-                        chunk_moments(ops[op_stop], tables, spaces, len(samples), partials[chunk])
-                    if kind == THROUGH and not training:
-                        _report(last, samples, row, rows, scores)
-                    if kind == THROUGH and len(Y) > 0:
-                        # One sum for each chunk, however many come together.
-                        for one in range(chunk, min(own_stop, chunk + together)):
-                            partials[one, :] = 0
-                            chunk_losses[one], chunk_weights[one] = loss_and_delta(
-                                loss, hyper[LOSS_PARAMETER], last, rows, one * CHUNK, Y, weights,
-                                batch[one * CHUNK : (one + 1) * CHUNK],
-                            )  # fmt: skip
-                    if training and kind != FORWARD:
-                        _backward(
-                            ops, op_start, op_stop, tables, theta, packed, samples, row, n_batch, spaces, rows,
-                            partials[chunk], seed, t,
-                        )  # fmt: skip
-        else:
-            first_task, stop_task = place * len(tasks) // n_parts, (place + 1) * len(tasks) // n_parts
-            weight, rate = _total(chunk_weights, n_chunks), hyper[LEARNING_RATE] * factors[step]
-            shrink = _shrink(task_squares, hyper[CLIP_NORM]) if kind == UPDATE else 1.0
-            # The gradient that nobody will ask for is written where the last one was, and stays in the cache.
-            in_passing = kind == GRADIENTS_AND_UPDATE and hyper[SOLVER] != GRADIENT_ONLY
-            for worker in prange(n_workers):
-                for i in range(first_task + worker, stop_task, n_workers):
-                    start, stop = _span(tasks[i], ops)
-                    at = worker * longest_span if in_passing else start
-                    if kind != GRADIENTS:
-                        # The other cores have read what this one is about to write.
-                        for parameter in range(start, stop, lanes):
-                            prefetch(theta, parameter)
-                    if kind != UPDATE:
-                        _gradient(tasks[i], ops, rows, partials, grad, at, n_chunks, n_batch)
-                        task_penalties[i], task_squares[i] = finish_gradient(
-                            theta, grad, at, hyper, rate, start, stop, tasks[i, TASK_PENALISED] != 0, weight
-                        )
-                    if kind != GRADIENTS:
-                        update_span(theta, grad, at, first, second, hyper, rate, t, start, stop, weight, shrink)
-                        if tasks[i, TASK_KIND] == DENSE_ROWS and hyper[SOLVER] != GRADIENT_ONLY:
-                            op = ops[tasks[i, TASK_OPERATION]]
-                            dense_pack(op, theta, packed, tasks[i, TASK_START], tasks[i, TASK_STOP])
+        # These, with which no step ends, are done in the first of their turns.
+        at_once = kind == PACK or kind == STATISTICS or kind == DELTA_SUMS or kind == SHARED
+        if at_once and (place > 0 or (kind == PACK and step > 0 and not training)):
+            continue
+        for worker in prange(n_workers):
+            if kind == PACK:
+                _pack(ops, tables, theta, packed, running, rows, training, step, worker, n_workers)
+            elif kind == STATISTICS or kind == DELTA_SUMS:
+                _statistics(kind, ops[phase[PHASE_START]], rows, partials, running, n_batch, worker, n_workers)
+            elif kind == SHARED:
+                _forward_shared(
+                    ops[phase[PHASE_START]], tables, theta, packed, workspaces, rows, n_batch, worker, n_workers
+                )
+            elif kind == FORWARD or kind == THROUGH or kind == BACKWARD:
+                first_chunk, stop_chunk = place * n_chunks // n_parts, (place + 1) * n_chunks // n_parts
+                _chunks(
+                    phase, ops, tables, data, indices, indptr, Y, weights, batch, training, loss, hyper, seed, t,
+                    theta, packed, workspaces, rows, partials, scores, chunk_losses, chunk_weights, n_blocks,
+                    keep_maps, first_chunk + worker * (stop_chunk - first_chunk) // n_workers,
+                    first_chunk + (worker + 1) * (stop_chunk - first_chunk) // n_workers, worker,
+                )  # fmt: skip
+            else:
+                first_task, stop_task = place * len(tasks) // n_parts, (place + 1) * len(tasks) // n_parts
+                _tasks(
+                    kind, ops, tasks, hyper, factors[step], t, theta, grad, longest_span, first, second, packed, rows,
+                    partials, _total(chunk_weights, n_chunks), n_chunks, n_batch, task_penalties, task_squares,
+                    first_task, stop_task, worker, n_workers,
+                )  # fmt: skip
         if (turn + 1) % (n_phases * n_parts) == 0 and len(Y) > 0:
             step_weights[step] = _total(chunk_weights, n_chunks)
             step_losses[step] = _total(chunk_losses, n_chunks) / step_weights[step] + _total(task_penalties, len(tasks))
