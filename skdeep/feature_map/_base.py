@@ -5,7 +5,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._sklearn import float_dtypes
-from skdeep.solvers.pivoted_cholesky import pivoted_cholesky
 
 
 class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -38,13 +37,3 @@ def require_finite(diagonal, kernel):
         raise ValueError(
             f"The kernel {kernel!r} overflows {diagonal.dtype} on X; scale X, with StandardScaler for example."
         )
-
-
-def partial_factor(K, max_rank, rng, kernel):
-    """The randomly pivoted Cholesky factor of an operator K; an error where there is none."""
-    partial = pivoted_cholesky(K, max_rank, random_state=rng)
-    if partial.indefinite or not len(partial.pivots):
-        raise ValueError(
-            f"Pivots cannot be drawn, since the kernel {kernel!r} is zero or not positive semidefinite on X."
-        )
-    return partial

@@ -10,10 +10,11 @@ from sklearn.utils.extmath import svd_flip
 
 from skdeep._sklearn import Interval, StrOptions, fitting
 from skdeep.engine import memory
-from skdeep.feature_map._base import FeatureMap, partial_factor, require_finite
+from skdeep.feature_map._base import FeatureMap, require_finite
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.names import NAMES, resolved
 from skdeep.solvers.background import in_background
+from skdeep.solvers.pivoted_cholesky import partial_factor
 
 
 class MercerFeatureMap(FeatureMap):

@@ -12,11 +12,12 @@ from sklearn.utils import check_array, check_random_state
 
 from skdeep._sklearn import Interval, StrOptions, fitting
 from skdeep.engine import blas
-from skdeep.feature_map._base import FeatureMap, partial_factor, require_finite
+from skdeep.feature_map._base import FeatureMap, require_finite
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.given import PrecomputedGram
 from skdeep.kernels.names import from_name
 from skdeep.solvers.landmarks import LandmarkFactor, candidates
+from skdeep.solvers.pivoted_cholesky import partial_factor
 
 
 class NystroemFeatureMap(FeatureMap):

@@ -11,7 +11,7 @@ from skdeep.kernel_ridge._problem import Solution
 from skdeep.kernels.given import PrecomputedKernel
 from skdeep.solvers import conjugate_gradients, restricted
 from skdeep.solvers.landmarks import candidates
-from skdeep.solvers.pivoted_cholesky import pivoted_cholesky
+from skdeep.solvers.pivoted_cholesky import partial_factor
 
 # Iterations after which conjugate gradients give up: a good preconditioner needs some dozens.
 MAX_ITER = 1000
@@ -115,13 +115,7 @@ def _landmarks(problem):
     X = X[candidates(X.shape[0], m, rng)]
     _check_factor(problem, m, X.shape[0], f"The choice of {m} landmarks by 'rpcholesky'")
     problem.gram()  # whatever candidates are drawn, overflow at any sample is an error
-    factorisation = pivoted_cholesky(problem.kernel.gram(X), m, random_state=rng)
-    if factorisation.indefinite or not len(factorisation.pivots):
-        raise ValueError(
-            f"landmarks='rpcholesky' found none, since the kernel {problem.kernel!r} is zero or not positive "
-            "semidefinite on X: take another kernel, or landmarks='uniform'."
-        )
-    return X[factorisation.pivots]
+    return X[partial_factor(problem.kernel.gram(X), m, rng, problem.kernel).pivots]
 
 
 def _given(landmarks, X):

@@ -72,6 +72,17 @@ def pivoted_cholesky(K, max_rank, *, tolerance=0.0, random_state=None):
     return steps.result()
 
 
+def partial_factor(K, max_rank, rng, kernel):
+    """The randomly pivoted Cholesky factor of the matrix K of a kernel; an error where there is none."""
+    partial = pivoted_cholesky(K, max_rank, random_state=rng)
+    if partial.indefinite or not len(partial.pivots):
+        raise ValueError(
+            f"Pivots for 'rpcholesky' cannot be drawn, since the kernel {kernel!r} is zero or not positive "
+            "semidefinite on X: take another kernel, or another choice than 'rpcholesky'."
+        )
+    return partial
+
+
 class _Steps:
     """A factorisation on its way: what PartialCholesky tells, with F^T in the first rows of an array."""
 
