@@ -106,24 +106,27 @@ def input_maps(op, tables, data, samples, n_samples, ws):
 
 
 @part
-def pack_taps(theta, w_at, n_outputs, output_step, tables, rows_at, n_taps, tiles_at, n_tiles, packed, packed_at):
-    """packed[tile][tap][channel] = theta[w_at + row of the tap + channel * output_step], zero beyond the last."""
-    for tile in range(tiles_at, tiles_at + n_tiles):
+def _pack_taps(theta, w_at, n_outputs, output_step, tables, rows_at, n_taps, tiles, packed, packed_at):
+    """packed[tile][tap][channel] = theta[w_at + row of the tap + channel * output_step], zero beyond the last.
+
+    `tiles` are the first, the one behind the last, and the step from one to the next.
+    """
+    for tile in range(tiles[0], tiles[1], tiles[2]):
         first, width = tables[tile], tables[tile + 1] - tables[tile]
+        n_valid = min(width, n_outputs - first)
         for t in range(n_taps):
-            at = packed_at + first * n_taps + t * width
-            for q in range(width):
-                if first + q < n_outputs:
-                    packed[at + q] = theta[w_at + tables[rows_at + t] + (first + q) * output_step]
-                else:
-                    packed[at + q] = 0
+            at, to = w_at + tables[rows_at + t] + first * output_step, packed_at + first * n_taps + t * width
+            for q in range(n_valid):
+                packed[to + q] = theta[at + q * output_step]
+            for q in range(n_valid, width):
+                packed[to + q] = 0
 
 
 @part
-def _pack_vectors(op, tables, theta, packed):
+def _pack_vectors(op, tables, theta, tiles, packed):
     """packed[tile][tap][channel], whole vectors of channels: what lies beyond the last is multiplied for nobody."""
     n_taps = op[N_TAPS]
-    for tile in range(op[TILES_AT], op[TILES_AT] + op[N_TILES]):
+    for tile in range(tiles[0], tiles[1], tiles[2]):
         first, width = tables[tile], tables[tile + 1] - tables[tile]
         for t in range(n_taps):
             at, to = op[W_AT] + tables[op[TAP_ROWS_AT] + t] + first, op[PACKED_AT] + first * n_taps + t * width
@@ -132,19 +135,21 @@ def _pack_vectors(op, tables, theta, packed):
 
 
 @part
-def convolution_pack(op, tables, theta, packed):
-    """Pack the weights for the forward correlation and, inputs and outputs exchanged, for the one backward."""
-    n_in, n_out, w_at = op[N_INPUTS], op[N_OUTPUTS], op[W_AT]
+def convolution_pack(op, tables, theta, packed, worker, n_workers):
+    """One worker's share of the tiles of weights, packed for the forward correlation and for the one backward.
+
+    Backward, inputs and outputs are exchanged.
+    """
+    n_in, n_out, w_at, rows_at = op[N_INPUTS], op[N_OUTPUTS], op[W_AT], op[TAP_ROWS_AT]
+    tiles = op[TILES_AT] + worker, op[TILES_AT] + op[N_TILES], n_workers
     if op[ACROSS] == 1:
-        pack_taps(
-            theta, w_at, n_out, 1, tables, op[TAP_ROWS_AT], op[N_TAPS], op[TILES_AT], op[N_TILES], packed, op[PACKED_AT]
-        )
+        _pack_taps(theta, w_at, n_out, 1, tables, rows_at, op[N_TAPS], tiles, packed, op[PACKED_AT])
     else:
-        _pack_vectors(op, tables, theta, packed)
+        _pack_vectors(op, tables, theta, tiles, packed)
     if op[INPUT_DELTA_AT] >= 0:
         rows_at, n_taps, packed_at = op[BACK_TAP_ROWS_AT], op[BACK_N_TAPS], op[BACK_PACKED_AT]
-        tiles_at, n_tiles = op[BACK_TILES_AT], op[BACK_N_TILES]
-        pack_taps(theta, w_at, n_in, op[W_STRIDE], tables, rows_at, n_taps, tiles_at, n_tiles, packed, packed_at)
+        tiles = op[BACK_TILES_AT] + worker, op[BACK_TILES_AT] + op[BACK_N_TILES], n_workers
+        _pack_taps(theta, w_at, n_in, op[W_STRIDE], tables, rows_at, n_taps, tiles, packed, packed_at)
 
 
 def _outputs_of(WIDTH, IN_LANES):

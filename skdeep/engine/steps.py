@@ -136,8 +136,8 @@ def _pack(ops, tables, theta, packed, running, rows, training, step, worker, n_w
             if step == 0:
                 share = whole_vectors((op[N_INPUTS] + n_workers - 1) // n_workers, lanes_of(theta))
                 dense_pack(op, theta, packed, worker * share, min((worker + 1) * share, op[N_INPUTS]))
-        elif i % n_workers == worker and op[KIND] == CONVOLUTION:
-            convolution_pack(op, tables, theta, packed)
+        elif op[KIND] == CONVOLUTION:
+            convolution_pack(op, tables, theta, packed, worker, n_workers)
         elif i % n_workers == worker and (op[KIND] == NORMALISE or op[KIND] == NORMALISE_MAPS) and not training:
             use_running_statistics(op, rows, running)
 
