@@ -1,6 +1,5 @@
 """What all feature maps have in common: the data they take, their tags, and the kernel that they stand for."""
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -29,11 +28,3 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def require_finite(diagonal, kernel):
-    """Raise where the kernel overflows: |k(x, y)|^2 <= k(x, x) k(y, y), so that the diagonal speaks for the matrix."""
-    if not np.isfinite(diagonal).all():
-        raise ValueError(
-            f"The kernel {kernel!r} overflows {diagonal.dtype} on X; scale X, with StandardScaler for example."
-        )

@@ -10,8 +10,9 @@ from sklearn.utils.extmath import svd_flip
 
 from skdeep._sklearn import Interval, StrOptions, fitting
 from skdeep.engine import memory
-from skdeep.feature_map._base import FeatureMap, require_finite
+from skdeep.feature_map._base import FeatureMap
 from skdeep.kernels.algebra import Kernel
+from skdeep.kernels.gram import require_finite
 from skdeep.kernels.names import NAMES, resolved
 from skdeep.solvers.background import in_background
 from skdeep.solvers.pivoted_cholesky import partial_factor
@@ -147,12 +148,11 @@ class MercerFeatureMap(FeatureMap):
         parameters = {"gamma": self.gamma, "degree": self.degree, "coef0": self.coef0}
         kernel = resolved(self.kernel, X.shape[1], self._names, **parameters)
         K, rng = kernel.gram(X), check_random_state(self.random_state)
-        diagonal = K.diagonal()
-        require_finite(diagonal, kernel)
+        require_finite(K, kernel)
         n_components = min(self.n_components, n_samples)
         solve = _SOLVERS[self._resolved_solver(K, n_components)]
         eigenvalues, directions, fitted = solve(K, n_components, rng)
-        cutoff = max(10 * np.finfo(X.dtype).eps * diagonal.sum(dtype=np.float64), 1e-12 * eigenvalues[0])
+        cutoff = max(10 * np.finfo(X.dtype).eps * K.diagonal().sum(dtype=np.float64), 1e-12 * eigenvalues[0])
         kept = eigenvalues > cutoff
         directions, _ = svd_flip(directions[:, kept], None)
         self.kernel_, self.X_fit_ = kernel, X[fitted].copy()

@@ -12,9 +12,10 @@ from sklearn.utils import check_array, check_random_state
 
 from skdeep._sklearn import Interval, StrOptions, fitting
 from skdeep.engine import blas
-from skdeep.feature_map._base import FeatureMap, require_finite
+from skdeep.feature_map._base import FeatureMap
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.given import PrecomputedGram
+from skdeep.kernels.gram import require_finite
 from skdeep.kernels.names import from_name
 from skdeep.solvers.landmarks import LandmarkFactor, candidates
 from skdeep.solvers.pivoted_cholesky import partial_factor
@@ -146,7 +147,7 @@ class NystroemFeatureMap(FeatureMap):
         kernel, rng = self._resolved_kernel(X), check_random_state(self.random_state)
         components, indices = self._chosen(X, kernel, rng)
         K = _dense(components[:, indices] if kernel is None else kernel.gram(components))
-        require_finite(K.diagonal(), self.kernel)
+        require_finite(K, self.kernel)
         factor = LandmarkFactor(K)
         order, self._triangular = factor.order, not factor.indefinite
         N = factor.inverse() if self._triangular else _inverse_root(K[np.ix_(order, order)])
@@ -200,7 +201,7 @@ class NystroemFeatureMap(FeatureMap):
             K = X if kernel is None else kernel.gram(X[among])
             K = PrecomputedGram(K) if isinstance(K, np.ndarray) else K
             # Of all samples, where no function is called for each pair of them.
-            require_finite((kernel.gram(X) if isinstance(kernel, Kernel) else K).diagonal(), self.kernel)
+            require_finite(kernel.gram(X) if isinstance(kernel, Kernel) else K, self.kernel)
             indices = among[partial_factor(K, n_components, rng, self.kernel).pivots]
         return X[indices], indices
 

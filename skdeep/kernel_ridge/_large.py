@@ -9,6 +9,7 @@ from sklearn.utils import check_array, check_random_state
 
 from skdeep.kernel_ridge._problem import Solution
 from skdeep.kernels.given import PrecomputedKernel
+from skdeep.kernels.gram import overflow, require_finite
 from skdeep.solvers import conjugate_gradients, restricted
 from skdeep.solvers.landmarks import candidates
 from skdeep.solvers.pivoted_cholesky import partial_factor
@@ -71,7 +72,7 @@ def added(sums, problem, landmarks):
     """The sums over landmarks, to which the samples of a problem have been added."""
     sums.add(problem.kernel.gram(problem.X, landmarks), problem.Y, problem.weights)
     if not sums.finite:
-        raise problem.overflow()
+        raise overflow(problem.kernel, problem.X.dtype)
     return sums
 
 
@@ -92,7 +93,7 @@ def _no_sums(problem, landmarks):
     needed = 8 * 5 * m**2 + 2 * restricted.BLOCK
     problem.check_memory(needed, f"The sums over {m} landmarks", "take fewer, by n_components or landmarks.")
     K = problem.kernel.gram(landmarks)
-    problem.check_finite(K)
+    require_finite(K, problem.kernel)
     sums = restricted.RestrictedSums(K.toarray())
     if sums.indefinite:
         raise _indefinite(problem, "its matrix of the landmarks")

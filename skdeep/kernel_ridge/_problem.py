@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from skdeep.engine import memory
+from skdeep.kernels.gram import require_finite
 from skdeep.solvers import cholesky, eigen
 from skdeep.solvers.holdout import leave_one_out
 from skdeep.solvers.reduction import Reduction
@@ -69,21 +70,8 @@ class Problem:
     def gram(self):
         """The Gram matrix as an operator."""
         gram = self.kernel.gram(self.X)
-        self.check_finite(gram)
+        require_finite(gram, self.kernel)
         return gram
-
-    def check_finite(self, gram):
-        """Raise where elements of a Gram matrix overflow: its diagonal tells, |k(x, y)|^2 <= k(x, x) k(y, y)."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            finite = np.isfinite(gram.diagonal()).all()
-        if not finite:
-            raise self.overflow()
-
-    def overflow(self):
-        """The error that the kernel overflows."""
-        return ValueError(
-            f"The kernel {self.kernel!r} overflows {self.X.dtype} on X; scale X, with StandardScaler for example."
-        )
 
     def matrix_size(self, n_copies):
         """Bytes of so many Gram matrices."""

@@ -105,3 +105,16 @@ class Gram:
             raise ValueError(f"A Gram matrix of shape {self.shape} cannot multiply an array of shape {V.shape}.")
         product = self._sweep.multiply(V.reshape(len(V), -1).astype(self.dtype, copy=False))
         return product.reshape(self.shape[0], *V.shape[1:]).astype(np.result_type(self.dtype, V.dtype), copy=False)
+
+
+def require_finite(K, kernel):
+    """Raise where a kernel's matrix overflows: its diagonal tells, |k(x, y)|^2 <= k(x, x) k(y, y)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(K.diagonal()).all()
+    if not finite:
+        raise overflow(kernel, K.dtype)
+
+
+def overflow(kernel, dtype):
+    """The error that a kernel overflows."""
+    return ValueError(f"The kernel {kernel!r} overflows {dtype} on X; scale X, with StandardScaler for example.")
