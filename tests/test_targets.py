@@ -16,8 +16,9 @@ pytestmark = pytest.mark.skipif(
 )
 ENGINE_TESTS = ["tests/test_simd.py", "tests/test_backpropagation.py", "tests/test_gram_engine.py"]
 # Named alone, a processor keeps the host's features, as numba does; without any features it has its own.
-NARROW = [("haswell", 256), ("nehalem", 128)]
-FEATURES_OF_THE_HOST = [(name, target.VECTOR_BITS) for name, _ in NARROW]
+PROCESSORS = [("haswell", 256), ("nehalem", 128)]
+NARROW = [(name, bits) for name, bits in PROCESSORS if bits < target.VECTOR_BITS]
+FEATURES_OF_THE_HOST = [(name, target.VECTOR_BITS) for name, _ in PROCESSORS]
 
 
 def run_tests(files, processor, bits, **env):
