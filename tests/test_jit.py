@@ -378,7 +378,7 @@ def test_an_interrupted_compilation_leaves_no_half_state(cache, monkeypatch, ste
         """What numba and Python lend to a compilation."""
         return gc.get_threshold(), *(set(vars(lender)) for lender in lenders)
 
-    lenders = cpu_target.typing_context, cpu_target.target_context.codegen()
+    lenders = numba.types.Function, cpu_target.target_context.codegen()
     entry_point, before = anew(_compiled.squares), lent()
     with monkeypatch.context() as patch:
         patch.setattr(jit._GuardedCache, step, interrupt)
@@ -390,6 +390,29 @@ def test_an_interrupted_compilation_leaves_no_half_state(cache, monkeypatch, ste
     entry_point(X, y)
     np.testing.assert_array_equal(y, X * X)
     assert squares() == (1, 0)
+
+
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_code_is_shared_with_functions_that_are_not_ours(cache, first):
+    code = f"""
+    import numba
+    import numpy as np
+    from tests._compiled import square, squares
+
+    @numba.njit
+    def theirs(x):
+        return square(x) + max(x, -x)
+
+    def ours(x):
+        y = np.zeros(1)
+        squares(np.array([x]), y)
+        return y[0]
+
+    print({first}(-3.0), theirs(-3.0), ours(-3.0))
+    """
+    expected = {"ours": "9.0 12.0 9.0\n", "theirs": "12.0 12.0 9.0\n"}
+    assert run_python(code, timeout=60, NUMBA_CACHE_DIR=cache).stdout == expected[first]
+    assert run_python(code, timeout=60, NUMBA_CACHE_DIR=cache).stdout == expected[first]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import gc
 import hashlib
-import operator
 import os
 import pickle
 import threading
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numba
 import numpy as np
+from llvmlite.binding import Linkage
 from numba import config, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 from numba.core.codegen import JITCodeLibrary
@@ -99,7 +99,7 @@ class EntryPoint:
         body.__qualname__, body.__module__ = name, self.body.__module__
         dispatcher = numba.njit(body, parallel=parallel, nogil=True, _nrt=False, **FLAGS)
         dispatcher._cache = _open_cache(body)
-        with _in_one_piece(name), _operators_typed_once(), _seldom_collected():
+        with _in_one_piece(name), _functions_typed_once(), _seldom_collected():
             dispatcher.compile(tuple(p.numba_type(dtype) for p in self._parameters))
         # From now on another type is a TypeError, not a second signature in the same cache file.
         dispatcher.disable_compile()
@@ -108,14 +108,18 @@ class EntryPoint:
 
 
 class _PartLibrary(JITCodeLibrary):
-    """Code that goes into another library, and only there is optimised and made machine code."""
+    """The code of one function on its way into entry points, where it becomes machine code."""
 
-    def _optimize_final_module(self):
-        """Left to the other."""
-
-    def _finalize_final_module(self):
+    def finalize(self):
         self._finalize_dynamic_globals()
         self._finalized = True
+
+    def _get_module_for_linking(self):
+        """The code with all that it calls, for a library that is none of ours: numba keeps what it may need again."""
+        whole = _EntryLibrary(self._codegen, self.name)
+        whole.add_linking_library(self)
+        whole.link()
+        return whole._final_module
 
     def get_pointer_to_function(self, name):
         self._ensure_finalized()
@@ -129,6 +133,39 @@ class _PartLibrary(JITCodeLibrary):
         """There is no machine code that would look for its environment."""
 
 
+class _EntryLibrary(JITCodeLibrary):
+    """The code of an entry point, into which each part that it calls, directly or not, is linked once."""
+
+    def finalize(self):
+        self.link()
+        super().finalize()
+
+    def link(self):
+        """Link all that is called, and leave nothing to link."""
+        own = {function.name for function in self.get_defined_functions()}
+        parts, others = {}, {}
+        _reach(self._linking_libraries, parts, others)
+        self._linking_libraries.clear()
+        # The parts first: of other libraries LLVM takes what is called by then, and only that.
+        for library in [*parts, *others]:
+            module = library._final_module if library in parts else library._get_module_for_linking()
+            self._final_module.link_in(module, preserve=True)
+            self._reload_init.update(library._reload_init)
+        for function in self.get_defined_functions():
+            if function.name not in own and function.linkage == Linkage.external:
+                function.linkage = "linkonce_odr"  # nobody calls it from elsewhere: it may go where it is inlined
+
+
+def _reach(libraries, parts, others):
+    """Add libraries, and those of the parts among them, to dicts in the order in which they are called."""
+    for library in libraries:
+        if not isinstance(library, _PartLibrary):
+            others[library] = None
+        elif library not in parts:
+            parts[library] = None
+            _reach(library._linking_libraries, parts, others)
+
+
 @contextlib.contextmanager
 def _in_one_piece(name):
     """Let what is compiled meanwhile become machine code once, as a part of the entry point of that name.
@@ -138,38 +175,34 @@ def _in_one_piece(name):
     """
     codegen = cpu_target.target_context.codegen()
     with global_compiler_lock:  # nobody else compiles
-        codegen.create_library = lambda own: (JITCodeLibrary if own == name else _PartLibrary)(codegen, own)
+        codegen.create_library = lambda own: (_EntryLibrary if own == name else _PartLibrary)(codegen, own)
         try:
             yield
         finally:
             del codegen.create_library
 
 
-_OPERATORS = frozenset(function for function in vars(operator).values() if callable(function))
-
-
 @contextlib.contextmanager
-def _operators_typed_once():
-    """Let the types of an operator and its arguments be looked up once, and not at each of their uses.
+def _functions_typed_once():
+    """Let the types of a function of numba and its arguments be looked up once, and not at each of its uses.
 
-    For some, as `+`, numba tries a dozen templates each time: a quarter of the time of a compilation.
+    For some, as `+`, numba tries a dozen templates each time: a third of the time of a compilation.
     """
-    context = cpu_target.typing_context
-    resolve, signatures = context.resolve_function_type, {}
+    resolve, signatures = types.Function.get_call_type, {}
 
-    def resolve_once(function, args, keywords):
-        if keywords or function not in _OPERATORS:
-            return resolve(function, args, keywords)
+    def resolve_once(function, context, args, keywords):
+        if keywords:
+            return resolve(function, context, args, keywords)
         key = function, tuple(args)
         if key not in signatures:
-            signatures[key] = resolve(function, args, keywords)
+            signatures[key] = resolve(function, context, args, keywords)
         return signatures[key]
 
-    context.resolve_function_type = resolve_once
+    types.Function.get_call_type = resolve_once
     try:
         yield
     finally:
-        del context.resolve_function_type
+        del types.Function.get_call_type
 
 
 @contextlib.contextmanager

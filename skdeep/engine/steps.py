@@ -2,7 +2,7 @@
 
 import math
 
-from numba import prange
+from numba import int64, prange
 
 from skdeep.engine.conv import (
     convolution_backward,
@@ -461,7 +461,8 @@ def run_steps(
         at_once = kind == PACK or kind == STATISTICS or kind == DELTA_SUMS or kind == SHARED
         if at_once and (place > 0 or (kind == PACK and step > 0 and not training)):
             continue
-        for worker in prange(n_workers):
+        for index in prange(n_workers):
+            worker = int64(index)  # which is unsigned, and the parts would be compiled once more for that
             if kind == PACK:
                 _pack(ops, tables, theta, packed, running, rows, training, step, worker, n_workers)
             elif kind == STATISTICS or kind == DELTA_SUMS:
