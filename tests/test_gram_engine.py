@@ -28,7 +28,7 @@ from skdeep.kernels import (
     Sigmoid,
     sweep,
 )
-from skdeep.kernels.gram import Gram
+from skdeep.kernels.gram import Gram, PartlyStoredGram
 from skdeep.kernels.sweep import COPIES, DIRECT_FEATURES, OUTPUTS
 from tests import _reference_kernels as reference
 from tests._reference_kernels import samples
@@ -239,6 +239,20 @@ def test_a_product_stores_no_matrix():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4000**2 * 4 / 20
+
+
+@pytest.mark.parametrize("n_rows", [0, BLOCK, BLOCK + 5, 192, 193, 1000])
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("n_outputs", [3, OUTPUTS + 1])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_product_with_some_rows_in_memory(n_rows, layout, n_outputs, dtype, monkeypatch):
+    monkeypatch.setattr(sweep, "COLUMNS", 60)
+    K = Gram(COMPOSED, layout(samples(193, 5, dtype)))
+    V = samples(193, n_outputs, np.float64, seed=2)
+    partly = PartlyStoredGram(K, n_rows)
+    np.testing.assert_allclose(partly @ V, K.toarray().astype(float) @ V, atol=193 * tolerance(dtype, 1))
+    np.testing.assert_array_equal(partly.rows([0, 192]), K.rows([0, 192]))
+    np.testing.assert_array_equal(partly.diagonal(), K.diagonal())
 
 
 def test_product_with_another_shape():

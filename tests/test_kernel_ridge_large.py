@@ -340,6 +340,28 @@ def test_memory_is_far_below_that_of_the_matrix(solver):
     assert peak < n * n * 8 / 8
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_conjugate_gradients_fill_their_memory_with_rows_of_the_matrix(dtype):
+    n = 3000
+    X = np.random.default_rng(0).normal(size=(n, 3)).astype(dtype)
+    y = np.sin(X[:, 0])
+    model = KernelRidgeDual(0.1, kernel=RBF(1.0), solver="pcg", n_components=50, random_state=0, tol=1e-6)
+    unlimited = clone(model).fit(X, y)
+    limit = n * n * X.itemsize // 2
+    clone(model).set_params(memory_limit=limit).fit(X[:300], y[:300])  # compiled
+    tracemalloc.start()
+    limited = model.set_params(memory_limit=limit).fit(X, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.9 * limit < peak < limit + 5e6  # beside it are what an iteration works in, and rows to choose pivots from
+    assert limited.error_bound_ < 1e-6
+    np.testing.assert_allclose(limited.predict(X), unlimited.predict(X), rtol=0, atol=2e-6)
+    # A preconditioner that takes all leaves no room, and a limit beyond the matrix is no error.
+    for memory_limit in (50 * n * X.itemsize, 10 * limit):
+        other = model.set_params(memory_limit=memory_limit).fit(X, y)
+        np.testing.assert_allclose(other.predict(X), unlimited.predict(X), rtol=0, atol=2e-6)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

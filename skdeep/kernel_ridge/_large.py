@@ -9,7 +9,7 @@ from sklearn.utils import check_array, check_random_state
 
 from skdeep.kernel_ridge._problem import Solution
 from skdeep.kernels.given import PrecomputedKernel
-from skdeep.kernels.gram import overflow, require_finite
+from skdeep.kernels.gram import PartlyStoredGram, overflow, require_finite
 from skdeep.solvers import conjugate_gradients, restricted
 from skdeep.solvers.landmarks import candidates
 from skdeep.solvers.pivoted_cholesky import partial_factor
@@ -27,7 +27,7 @@ def solve_by_pcg(problem):
     # What is summed in float32 would stop far from the minimum where alpha is small.
     single = problem.X.dtype == np.float32 and not isinstance(problem.kernel, PrecomputedKernel)
     exact = problem.kernel.gram(problem.X.astype(np.float64)) if single else None
-    K, found = problem.gram(), []
+    K, found = _partly_stored(problem, problem.gram(), rank), []
     coefficients, intercepts = np.empty((n, n_targets)), np.empty(n_targets)
     for alpha, targets in _targets_by_alpha(problem.alpha, n_targets):
         part = conjugate_gradients.solve(
@@ -53,6 +53,13 @@ def solve_by_pcg(problem):
         error_bound=max(part.error_bound for part in found),
         converged=all(part.converged for part in found),
     )
+
+
+def _partly_stored(problem, K, rank):
+    """The Gram matrix with as many rows in memory as `memory_limit` leaves room for beside the preconditioner."""
+    if problem.memory_limit is None or isinstance(problem.kernel, PrecomputedKernel):
+        return K
+    return PartlyStoredGram(K, problem.memory_limit // (K.shape[0] * K.dtype.itemsize) - rank)
 
 
 def solve_on_landmarks(problem):

@@ -3,8 +3,9 @@
 import numpy as np
 
 from skdeep.engine import memory
+from skdeep.engine.tile_program import BLOCK
 from skdeep.kernels.program import compile_tile_program
-from skdeep.kernels.sweep import Sweep
+from skdeep.kernels.sweep import Sweep, add_product
 
 
 class Gram:
@@ -105,6 +106,39 @@ class Gram:
             raise ValueError(f"A Gram matrix of shape {self.shape} cannot multiply an array of shape {V.shape}.")
         product = self._sweep.multiply(V.reshape(len(V), -1).astype(self.dtype, copy=False))
         return product.reshape(self.shape[0], *V.shape[1:]).astype(np.result_type(self.dtype, V.dtype), copy=False)
+
+
+class PartlyStoredGram:
+    """A symmetric Gram matrix with its first rows in memory, and so its first columns.
+
+    Of a product is computed what the other samples have among themselves: less work where there are many products.
+
+    Parameters
+    ----------
+    K : Gram
+        Of one set of samples.
+    n_rows : int
+        At most so many rows are in memory, whole blocks of them.
+    """
+
+    def __init__(self, K, n_rows):
+        self._K, self.shape, self.dtype = K, K.shape, K.dtype
+        self._stored = K.rows(slice(n_rows if n_rows >= K.shape[0] else n_rows // BLOCK * BLOCK))
+
+    def rows(self, indices):
+        return self._K.rows(indices)
+
+    def diagonal(self):
+        return self._K.diagonal()
+
+    def __matmul__(self, V):
+        """K @ V in float64, for V of shape (n_samples, n_outputs)."""
+        stored, V = self._stored, V.astype(self.dtype)
+        product, m = np.zeros(V.shape), len(stored)
+        add_product(stored, V, product[:m])
+        add_product(stored[:, m:].T, V[:m], product[m:])
+        V[:m] = 0.0
+        return product + self._K._sweep.multiply(V, first=m)
 
 
 def require_finite(K, kernel):

@@ -98,14 +98,15 @@ class Sweep:
             total += sums.reshape(-1, n_sums).sum(axis=0)
         return total
 
-    def multiply(self, V):
+    def multiply(self, V, first=0):
         """The matrix of the values times V, which has the sweep's dtype, ndarray of shape (n_samples_X, n).
 
-        Float64 wherever a sum is so long that its terms' dtype would tell.
+        Float64 wherever a sum is so long that its terms' dtype would tell. Rows before `first`, a multiple of BLOCK,
+        are zeros; V must then be so, too, and by half the tiles no column before is computed.
         """
-        return self._multiply_tiles(V) if 0 < V.shape[1] <= OUTPUTS else self._multiply_blocks(V)
+        return self._multiply_tiles(V, first) if 0 < V.shape[1] <= OUTPUTS else self._multiply_blocks(V, first)
 
-    def _multiply_tiles(self, V):
+    def _multiply_tiles(self, V, first):
         """By tiles that are never written, for few columns; by half of them where that is cheaper."""
         n_rows, n_outputs = self.shape[0], V.shape[1]
         n_copies = min(COPIES, COPIES_BYTES // (8 * max(n_rows, 1) * n_outputs)) if self.symmetric else 1
@@ -113,31 +114,30 @@ class Sweep:
         panels = np.zeros((self._y.n_panels * PANEL, n_outputs), self.dtype)
         panels[: len(V)] = V
         panels = panels.reshape(-1, PANEL, n_outputs).transpose(0, 2, 1).reshape(-1)
-        for span in self._spans(n_rows):
+        for span in self._spans(n_rows, first):
             self._launch(self._x, self._given(slice(*span)), span, n_copies > 1, V=(panels, product))
         return np.ascontiguousarray(product.sum(axis=0).T)
 
-    def _multiply_blocks(self, V):
+    def _multiply_blocks(self, V, first):
         """By blocks of rows and BLAS, whose product with many columns costs more than the values themselves."""
         n_rows, n_columns = self.shape
         product = np.zeros((n_rows, V.shape[1]), self.dtype if n_columns <= COLUMNS else np.float64)
-        for top, stop in self._spans(n_rows, PRODUCT_BYTES):
+        for top, stop in self._spans(n_rows, first, PRODUCT_BYTES):
             given = self._given(slice(top, stop))
             K = np.empty((stop - top, n_columns), self.dtype)
             self._launch(self._x, given, (top, stop), K=K.reshape(-1))
-            for left in range(0, n_columns, COLUMNS):
-                product[top:stop] += K[:, left : left + COLUMNS] @ V[left : left + COLUMNS]
+            add_product(K, V, product[top:stop])
         return product
 
-    def _spans(self, n_rows, n_bytes=None):
-        """Spans of rows whose given matrices fit their memory, and whose values take at most n_bytes."""
+    def _spans(self, n_rows, first=0, n_bytes=None):
+        """Spans of the rows from `first` on whose given matrices fit their memory, and whose values take n_bytes."""
         limits, row_bytes = [n_rows], max(self.shape[1] * self.dtype.itemsize, 1)
         if self._n_given:
             limits.append(GIVEN_BYTES // (row_bytes * self._n_given) // BLOCK * BLOCK)
         if n_bytes is not None:
             limits.append(n_bytes // row_bytes // BLOCK * BLOCK)
         size = max(min(limits), min(BLOCK, n_rows), 1)
-        return [(top, min(top + size, n_rows)) for top in range(0, n_rows, size)]
+        return [(top, min(top + size, n_rows)) for top in range(first, n_rows, size)]
 
     def _given(self, selection):
         """The matrices that the engine is given, for some rows."""
@@ -263,6 +263,12 @@ class _Binder:
         centre = self._matrix(inputs, self._Y).mean(axis=0, dtype=np.float64) if expanded else np.zeros(X.shape[1])
         factors = np.ones(X.shape[1]) if inputs.scale is None else _factors(inputs)
         return Scaled(X, centre.astype(self._dtype), factors.astype(self._dtype))
+
+
+def add_product(K, V, product):
+    """product += K V, in sums of COLUMNS terms in the dtype of K and V."""
+    for left in range(0, len(V), COLUMNS):
+        product += K[:, left : left + COLUMNS] @ V[left : left + COLUMNS]
 
 
 def _block_height(n_rows, n_workers):
