@@ -102,7 +102,7 @@ class Sweep:
         """The matrix of the values times V, which has the sweep's dtype, ndarray of shape (n_samples_X, n).
 
         Float64 wherever a sum is so long that its terms' dtype would tell. Rows before `first`, a multiple of BLOCK,
-        are zeros; V must then be so, too, and by half the tiles no column before is computed.
+        are left out, and of a symmetric matrix as many columns: V must be zero there, as the product is.
         """
         return self._multiply_tiles(V, first) if 0 < V.shape[1] <= OUTPUTS else self._multiply_blocks(V, first)
 
