@@ -14,8 +14,10 @@ from sklearn.gaussian_process.kernels import RBF as TheirRBF
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeep import KernelRidgeDual, KernelRidgeDualClassifier
-from skdeep.engine import threads
+from skdeep.engine import memory, threads
+from skdeep.kernel_ridge import _large
 from skdeep.kernels import RBF, Linear, Sigmoid
+from skdeep.kernels.gram import PartlyStoredGram
 
 KERNEL = RBF(1.5)
 LARGE = pytest.mark.parametrize("solver", ["pcg", "nystroem"])
@@ -360,6 +362,25 @@ def test_conjugate_gradients_fill_their_memory_with_rows_of_the_matrix(dtype):
     for memory_limit in (50 * n * X.itemsize, 10 * limit):
         other = model.set_params(memory_limit=memory_limit).fit(X, y)
         np.testing.assert_allclose(other.predict(X), unlimited.predict(X), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("free", [0, 2_000_000])
+def test_a_limit_beyond_what_is_free_takes_no_more_than_half_of_it(free, monkeypatch):
+    X, y, _ = table(n=2000)
+    model = KernelRidgeDual(kernel=KERNEL, solver="pcg", n_components=20, memory_limit=10**15, random_state=0)
+    model.fit(X[:300], y[:300])  # compiled
+    stored = []
+
+    def partly_stored(K, n_rows):
+        stored.append(n_rows * K.shape[0] * K.dtype.itemsize)
+        return PartlyStoredGram(K, n_rows)
+
+    monkeypatch.setattr(_large, "PartlyStoredGram", partly_stored)
+    monkeypatch.setattr(memory, "available", lambda: free)
+    model.fit(X, y)
+    assert len(stored) == 1
+    assert 0 <= stored[0] <= free / 2
+    assert model.error_bound_ <= model.tol
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_array, check_random_state
 
+from skdeep.engine import memory
 from skdeep.kernel_ridge._problem import Solution
 from skdeep.kernels.given import PrecomputedKernel
 from skdeep.kernels.gram import PartlyStoredGram, overflow, require_finite
@@ -59,7 +60,9 @@ def _partly_stored(problem, K, rank):
     """The Gram matrix with as many rows in memory as `memory_limit` leaves room for beside the preconditioner."""
     if problem.memory_limit is None or isinstance(problem.kernel, PrecomputedKernel):
         return K
-    return PartlyStoredGram(K, problem.memory_limit // (K.shape[0] * K.dtype.itemsize) - rank)
+    # A limit may be beyond what is free, of which the iteration itself needs some, too.
+    room = min(problem.memory_limit, memory.available() // 2)
+    return PartlyStoredGram(K, max(room // (K.shape[0] * K.dtype.itemsize) - rank, 0))
 
 
 def solve_on_landmarks(problem):

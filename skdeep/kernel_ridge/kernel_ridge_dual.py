@@ -84,7 +84,8 @@ class KernelRidgeDual(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, Ke
     memory_limit : int or None, default=None
         Bytes that the Gram matrix and what is computed from it may take; None stands for what the machine has
         free when `fit` begins. For "pcg" and "nystroem", bytes that the preconditioner or the sums take. What a limit
-        leaves beside the preconditioner is filled with rows of the matrix, which no iteration then computes anew.
+        leaves beside the preconditioner is filled with rows of the matrix, which no iteration then computes anew, up
+        to half of what is free.
     random_state : int, RandomState instance or None, default=None
         For "pcg" and "nystroem", which draw the preconditioner and the landmarks.
     verbose : bool, default=False
