@@ -5,6 +5,7 @@ Tiles are fed small integers, whose sums are exact in any order, so that equalit
 
 import numpy as np
 import pytest
+from numba import prange
 
 from skdeep.engine.activations import ACTIVATIONS, CODES, activate, slope
 from skdeep.engine.dense import DEPTH, matrix_product
@@ -19,7 +20,7 @@ from skdeep.engine.elementary import (
     sin_vector,
     tanh_vector,
 )
-from skdeep.engine.jit import compiled, integer, integers, out, reals
+from skdeep.engine.jit import compiled, integer, integers, integers_out, out, reals
 from skdeep.engine.program import (
     CHANNEL_VECTORS,
     CHANNELS_IN_LANES,
@@ -42,6 +43,7 @@ from skdeep.engine.simd import (
     store,
     store_first,
     subtract,
+    take_ticket,
 )
 from skdeep.engine.target import VECTOR_BITS, lanes
 from skdeep.engine.tiles import (
@@ -623,3 +625,20 @@ def test_window_maxima_show_nan_and_infinity(dtype, rng):
     np.testing.assert_array_equal(where, x.argmax(axis=0))
     lowest = np.full_like(x, -np.inf)
     np.testing.assert_array_equal(maxima_of(lowest), [lowest[0], np.zeros_like(lowest[0])])
+
+
+@compiled(parallel=True)
+def _marks(tickets: integers_out, times: out, n_workers: integer):
+    for _ in prange(n_workers):
+        ticket = take_ticket(tickets)
+        while ticket < len(times):
+            times[ticket] += 1
+            ticket = take_ticket(tickets)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 7])
+def test_each_ticket_is_taken_once(n_workers):
+    times, tickets = np.zeros(100_000), np.zeros(1, np.int64)
+    _marks(tickets, times, n_workers)
+    np.testing.assert_array_equal(times, 1)
+    assert tickets[0] == len(times) + n_workers  # each worker has found that none is left

@@ -2,8 +2,18 @@
 
 from numba import prange
 
-from skdeep.engine.jit import compiled, doubles_out, integer, integers_2d, out, part, reals, reals_2d
-from skdeep.engine.simd import fma, lanes_of, load, prefetch, splat, store, store_first, store_transposed
+from skdeep.engine.jit import compiled, doubles_out, integer, integers_2d, integers_out, out, part, reals, reals_2d
+from skdeep.engine.simd import (
+    fma,
+    lanes_of,
+    load,
+    prefetch,
+    splat,
+    store,
+    store_first,
+    store_transposed,
+    take_ticket,
+)
 from skdeep.engine.tile_program import BLOCK, PANEL, TILE_ROWS, column_place, dot_columns, run_tile, slice_width
 from skdeep.engine.tiles import ROWS
 
@@ -133,6 +143,42 @@ def _add_mirrored_products(tile, at, top, n_rows, V, n_outputs, spare, product, 
             product[to + c * width + column] += float(tile[spare + column])
 
 
+@part
+def _sweep_block(
+    instructions, constants, sources, x, y, given, n_columns, symmetric, chunk, origin, top, bottom, scratch, base,
+    lane_sums, K, sums, sums_at, V, n_outputs, product, product_at, width,
+):  # fmt: skip
+    """Run a program over the rows top..bottom."""
+    lanes, n_panels = lanes_of(K), (n_columns + PANEL - 1) // PANEL
+    for left in range(top // PANEL if symmetric else 0, n_panels, chunk):
+        right = min(left + chunk, n_panels)
+        for row in range(top, bottom, TILE_ROWS):
+            n_tile = min(TILE_ROWS, bottom - row)
+            n_padded = (n_tile + ROWS - 1) // ROWS * ROWS
+            _clear(scratch, lane_sums, TILE_ROWS * n_outputs * lanes)
+            for panel in range(left, right):
+                n_valid = min(PANEL, n_columns - panel * PANEL)
+                to = (row - origin) * n_columns + panel * PANEL
+                if K.size:
+                    _expect(K, to, n_tile, n_columns, n_valid, lanes)
+                mirrored = symmetric and panel * PANEL >= top + BLOCK
+                tile = row, n_tile, n_padded, panel, origin, int(mirrored)
+                at = run_tile(
+                    instructions, constants, sources, x, y, given, tile, n_columns, scratch, base, sums, sums_at
+                )
+                if K.size:
+                    _write(scratch, at, n_tile, K, to, n_columns, n_valid)
+                _add_products(scratch, at, n_tile, V, panel * n_outputs * PANEL, n_outputs, lane_sums)
+                if mirrored:
+                    _add_mirrored_products(
+                        scratch, at, row, n_tile, V, n_outputs, base, product, product_at + panel * PANEL, width,
+                        n_valid,
+                    )  # fmt: skip
+            _flush_products(scratch, lane_sums, n_tile, n_outputs, product, product_at + row, width)
+        if symmetric and K.size:
+            _mirror(K, n_columns, top, max(left * PANEL, top + BLOCK), min(right * PANEL, n_columns))
+
+
 @compiled(parallel=True)
 def sweep(
     instructions: integers_2d,
@@ -156,6 +202,7 @@ def sweep(
     n_outputs: integer,
     product: doubles_out,
     n_copies: integer,
+    tickets: integers_out,
     n_workers: integer,
 ):
     """Run a program over the blocks first..stop of `height` rows from the row `origin` on.
@@ -168,50 +215,26 @@ def sweep(
     so that every element is written once, sums weigh the pairs in both orders, and products are added to the rows of
     both. Then there are several copies of the product, each of which sees its blocks in one order, whatever the number
     of workers; all together are the product. `chunk` panels of Y stay in the cache while the block's rows pass.
+
+    Workers take the next block, or the blocks of the next copy, when they are ready, by `tickets`, `[0]` at first: one
+    whose core is busy holds up nobody.
     """
-    n_panels = (n_columns + PANEL - 1) // PANEL
     n_sums = sums.size // max((n_rows - origin + height - 1) // height, 1)
     width = product.size // max(n_copies * n_outputs, 1)
+    n_tickets = n_copies if n_copies > 1 else stop - first
     for worker in prange(n_workers):
-        base = worker * (scratch.size // n_workers)
-        lanes = lanes_of(K)
-        n_lanes = TILE_ROWS * n_outputs * lanes
-        lane_sums = (worker + 1) * (scratch.size // n_workers) - n_lanes
-        for block in range(first, stop):
-            copy = block % n_copies
-            if (copy if n_copies > 1 else block) % n_workers != worker:
-                continue
-            top = origin + block * height
-            bottom = min(top + height, n_rows)
-            copy_at = copy * n_outputs * width
-            for left in range(top // PANEL if symmetric else 0, n_panels, chunk):
-                right = min(left + chunk, n_panels)
-                for row in range(top, bottom, TILE_ROWS):
-                    n_tile = min(TILE_ROWS, bottom - row)
-                    n_padded = (n_tile + ROWS - 1) // ROWS * ROWS
-                    _clear(scratch, lane_sums, n_lanes)
-                    for panel in range(left, right):
-                        n_valid = min(PANEL, n_columns - panel * PANEL)
-                        to = (row - origin) * n_columns + panel * PANEL
-                        if K.size:
-                            _expect(K, to, n_tile, n_columns, n_valid, lanes)
-                        mirrored = symmetric and panel * PANEL >= top + BLOCK
-                        tile = row, n_tile, n_padded, panel, origin, int(mirrored)
-                        at = run_tile(
-                            instructions, constants, sources, x, y, given, tile, n_columns, scratch, base, sums,
-                            block * n_sums,
-                        )  # fmt: skip
-                        if K.size:
-                            _write(scratch, at, n_tile, K, to, n_columns, n_valid)
-                        _add_products(scratch, at, n_tile, V, panel * n_outputs * PANEL, n_outputs, lane_sums)
-                        if mirrored:
-                            _add_mirrored_products(
-                                scratch, at, row, n_tile, V, n_outputs, base, product, copy_at + panel * PANEL, width,
-                                n_valid,
-                            )  # fmt: skip
-                    _flush_products(scratch, lane_sums, n_tile, n_outputs, product, copy_at + row, width)
-                if symmetric and K.size:
-                    _mirror(K, n_columns, top, max(left * PANEL, top + BLOCK), min(right * PANEL, n_columns))
+        share = scratch.size // n_workers
+        lane_sums = (worker + 1) * share - TILE_ROWS * n_outputs * lanes_of(K)
+        ticket = take_ticket(tickets)
+        while ticket < n_tickets:
+            for block in range(first + ticket, stop, n_tickets):
+                top = origin + block * height
+                _sweep_block(
+                    instructions, constants, sources, x, y, given, n_columns, symmetric, chunk, origin, top,
+                    min(top + height, n_rows), scratch, worker * share, lane_sums, K, sums, block * n_sums, V,
+                    n_outputs, product, block % n_copies * n_outputs * width, width,
+                )  # fmt: skip
+            ticket = take_ticket(tickets)
 
 
 @compiled

@@ -50,6 +50,7 @@ class Parameter:
 reals, reals_2d = (Parameter(None, ndim) for ndim in (1, 2))
 out, out_2d = (Parameter(None, ndim, writable=True) for ndim in (1, 2))
 integer, integers, integers_2d = (Parameter(np.int64, ndim) for ndim in range(3))
+integers_out = Parameter(np.int64, 1, writable=True)
 doubles, doubles_out = (Parameter(np.float64, 1, writable) for writable in (False, True))
 
 

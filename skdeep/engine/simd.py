@@ -355,6 +355,17 @@ def prefetch(typingctx, array, at):
     return types.void(array, at), codegen
 
 
+@intrinsic
+def take_ticket(typingctx, tickets):
+    """tickets[0], which becomes one more: no two threads get the same."""
+
+    def codegen(context, builder, signature, args):
+        pointer = address(context, builder, tickets, args[0], index(0))
+        return builder.atomic_rmw("add", pointer, ir.Constant(pointer.type.pointee, 1), "monotonic")
+
+    return types.int64(tickets), codegen
+
+
 def _exchanged(builder, a, b, half):
     """The lanes of two vectors, blocks of `half` of them changing places: from both the even blocks, then the odd."""
     lanes = a.type.count

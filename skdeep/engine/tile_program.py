@@ -29,7 +29,7 @@ from skdeep.engine.tiles import ROWS, VECS, sum_absolute_differences, sum_produc
 PANEL = 48  # a multiple of ROWS, and of VECS vectors of every machine and dtype
 BLOCK = 96  # rows of one unit of work at most, a multiple of PANEL and of the lanes
 # Rows of a tile, a multiple of ROWS and a divisor of BLOCK: few enough to write along as many lines of memory.
-TILE_ROWS = 32 if ROWS == 8 else 24
+TILE_ROWS = 2 * ROWS
 TILE = TILE_ROWS * PANEL
 # Features that are summed at a time: a slice of them stays in the second cache.
 FEATURES = 1024

@@ -18,9 +18,9 @@ from skdeep.kernels.program import ABSOLUTE_DISTANCE, DOT, GIVEN, SQUARED_DISTAN
 # the direct sum. Below, the direct sum is as fast, and exact for samples that are close to each other.
 DIRECT_FEATURES = 64
 # Operations per element from which half the tiles and a mirrored copy are cheaper than all tiles.
-SYMMETRIC_WORK = 120 * VECTOR_BITS // 512
+SYMMETRIC_WORK = 80 * VECTOR_BITS // 512
 # Bytes of Y that stay in the cache while the rows of a block pass, and of the matrices that the engine is given.
-CACHED_Y, GIVEN_BYTES = 2**20, 2**24
+CACHED_Y, GIVEN_BYTES = 2**19, 2**24
 # Columns up to which a product is summed tile by tile; beyond, bytes of values that BLAS multiplies at a time, as few
 # times as may be, since its threads do not rest at once; and columns whose terms are added in their own dtype.
 OUTPUTS, PRODUCT_BYTES, COLUMNS = 32, 2**25, 4096
@@ -172,7 +172,8 @@ class Sweep:
         first_launch = threads.first_launch(height * n_columns * work)
         for first, last in threads.launches(ceil(n_blocks / workers), first_launch):
             blocks = first * workers, min(last * workers, n_blocks)
-            engine.sweep(*arguments, height, *blocks, scratch, *results, n_copies, workers)
+            tickets = np.zeros(1, np.int64)
+            engine.sweep(*arguments, height, *blocks, scratch, *results, n_copies, tickets, workers)
 
     def _table(self, x, given_size):
         table, given_at = [], 0
