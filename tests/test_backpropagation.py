@@ -504,3 +504,21 @@ def test_backward_is_the_adjoint_of_forward(case, batch, dtype, seed):
         slot.view(other)[...] += step
         change = ((outputs(other) - outputs(theta)) * z).sum()
         assert change == (slot.view(run.grad).astype(float) * batch * step).sum()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_targets_may_be_the_numbers_of_their_classes(smoothing, dtype):
+    network, rng = Network([Dense(5), Dense(3, activation="identity")], (4,)), np.random.default_rng(0)
+    X, classes, weights = rng.normal(size=(33, 4)).astype(dtype), rng.integers(3, size=33), rng.random(33).astype(dtype)
+    theta = network.initialise(xavier_normal, rng, dtype)
+    results = []
+    for Y, parameter in (
+        (np.eye(3, dtype=dtype)[classes] * dtype(1 - smoothing) + dtype(smoothing / 3), 0.0),
+        (classes.astype(dtype)[:, None], smoothing),
+    ):
+        run, hyper = Run(network, theta, 33), hyperparameters(GradientOnly(), Objective(loss_parameter=parameter))
+        steps = run.train(X, Y, np.arange(33), program.SOFTMAX_CROSS_ENTROPY, hyper, weights=weights)
+        results.append((steps.losses, run.grad, run.evaluate(X, Y, program.SOFTMAX_CROSS_ENTROPY, hyper)[1]))
+    for dense, by_class in zip(*results, strict=True):
+        np.testing.assert_array_equal(by_class, dense)

@@ -29,7 +29,8 @@ from skdeep.engine.simd import (
 def loss_and_delta(code, parameter, op, rows, row, Y, weights, samples):
     """The summed loss of the samples and their weight; the loss's gradient by the last layer goes to its delta.
 
-    Losses are summed over the outputs, and each sample counts by its weight: 1 where there are no weights.
+    Losses are summed over the outputs, and each sample counts by its weight: 1 where there are no weights. A row of Y
+    has a target for each output, or alone the number of the class among those of a softmax.
     """
     total, total_weight = 0.0, 0.0
     n_outputs = op[N_OUTPUTS]
@@ -37,7 +38,7 @@ def loss_and_delta(code, parameter, op, rows, row, Y, weights, samples):
         a, d = op[OUT_AT] + (row + r) * op[OUT_STRIDE], op[DELTA_AT] + (row + r) * op[OUT_STRIDE]
         y, weight = Y[samples[r]], weights[samples[r]] if len(weights) > 0 else rows.dtype.type(1)
         if code == SOFTMAX_CROSS_ENTROPY:
-            loss = _softmax_cross_entropy(rows, a, d, y, n_outputs)
+            loss = _softmax_cross_entropy(parameter, rows, a, d, y, n_outputs)
         elif code == LOGISTIC_CROSS_ENTROPY:
             loss = _logistic_cross_entropy(rows, a, d, y, n_outputs)
         elif code == SQUARED_ERROR:
@@ -106,8 +107,11 @@ def _poisson(rows, a, d, y, n):
 
 
 @part
-def _softmax_cross_entropy(rows, a, d, y, n):
-    """-sum_k y_k log softmax(a)_k, shifted by the largest score so that nothing overflows."""
+def _softmax_cross_entropy(smoothing, rows, a, d, y, n):
+    """-sum_k y_k log softmax(a)_k, shifted by the largest score so that nothing overflows.
+
+    Of a y that is a class alone, the class has 1 - smoothing, and all classes share the rest.
+    """
     largest = rows[a]
     for k in range(1, n):
         largest = max(largest, rows[a + k])
@@ -117,11 +121,13 @@ def _softmax_cross_entropy(rows, a, d, y, n):
     for k in range(n):
         normaliser += rows[d + k]
     logarithm = math.log(normaliser)
-    total = 0.0
+    total, rest = 0.0, rows.dtype.type(smoothing / n)
+    whole = rows.dtype.type(1 - smoothing) + rest
     for k in range(n):
-        if y[k] != 0:
-            total -= y[k] * (rows[a + k] - largest - logarithm)
-        rows[d + k] = rows[d + k] / normaliser - y[k]
+        target = y[k] if len(y) == n else whole if k == y[0] else rest
+        if target != 0:
+            total -= target * (rows[a + k] - largest - logarithm)
+        rows[d + k] = rows[d + k] / normaliser - target
     return total
 
 

@@ -116,6 +116,7 @@ class Run:
         ----------
         X : array of shape (n_samples, n_features), C-contiguous, of theta's dtype, or such a CSR matrix
         Y : array of shape (n_samples, n_outputs), C-contiguous, of theta's dtype
+            Or of shape (n_samples, 1), the numbers of the classes, for the cross-entropy of a softmax of more than one.
         order : int64 array
             The samples, in the order in which batches take them.
         loss : int

@@ -181,6 +181,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator):
             statistics=statistics,
             clipping=self.clip_norm is not None,
         )
+        del theta  # of which the run has its own copy
         if goes_on and self._optimizer.solver == self.solver:
             state = self._optimizer
             run.first[...], run.second[...], run.n_updates = state.first, state.second, state.n_updates

@@ -30,11 +30,14 @@ class ClassOutputs:
         error, as in 1986; else its outputs are scores, and probabilities belong to the cross-entropy.
     smoothing : float
         What the targets give to all classes alike.
+    mixed : bool
+        Whether targets will be mixtures of classes.
     """
 
     binarizer: LabelBinarizer
     squared: bool
     smoothing: float
+    mixed: bool
 
     default_metric = staticmethod(accuracy_score)
 
@@ -68,10 +71,17 @@ class ClassOutputs:
 
     @property
     def loss_parameter(self):
-        return 0.0
+        return self.smoothing if self._by_class else 0.0
+
+    @property
+    def _by_class(self):
+        """Whether a target is the number of a class, the smallest thing that the softmax takes."""
+        return self.out_activation == "softmax" and not self.mixed
 
     def encode(self, y, dtype):
-        """Targets, array of shape (n_samples, n_outputs)."""
+        """Targets, array of shape (n_samples, n_outputs), or (n_samples, 1) if they are numbers of classes."""
+        if self._by_class:
+            return np.searchsorted(self.classes, y).astype(dtype)[:, None]
         if self.kind == "multiclass":
             Y = np.zeros((len(y), self.n_outputs), dtype)
             Y[np.arange(len(y)), np.searchsorted(self.classes, y)] = 1
@@ -197,7 +207,8 @@ class ClassifierOutputs(ClassifierMixin):
         binarizer = LabelBinarizer().fit(y) if known is None else known
         if known is None and y.dtype == object:  # of which LabelBinarizer makes text of one length
             binarizer.classes_ = binarizer.classes_.astype(object)
-        return ClassOutputs(binarizer, self.loss == "squared_error", self.label_smoothing), y
+        mixed = "mixup" in (getattr(self, "augment", None) or {})
+        return ClassOutputs(binarizer, self.loss == "squared_error", self.label_smoothing, mixed), y
 
     def _check_classes(self, y, outputs, *, exactly):
         n_labels = outputs.n_outputs if outputs.kind.startswith("multilabel") else None
