@@ -260,8 +260,10 @@ def _spread_delta(op, tables, ws, partial):
         bias = splat(ws.dtype.type(0))
         for window in range(n_windows):
             delta_at = op[DELTA_AT] + (channel * n_windows + window) * lanes
-            output = load(ws, op[OUT_AT] + channel * op[OUT_STRIDE] + tables[op[OUT_PIXELS_AT] + window])
-            delta = multiply(load(ws, delta_at), slope(op[ACTIVATION], output))
+            delta = load(ws, delta_at)
+            if op[ACTIVATION] != IDENTITY:  # outputs have left the cache
+                output = load(ws, output_place(op, tables, channel, window))
+                delta = multiply(delta, slope(op[ACTIVATION], output))
             bias = add(bias, delta)
             pixels_at = op[Z_PIXELS_AT] + window * window_size
             if window_size == 1:

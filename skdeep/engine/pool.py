@@ -12,6 +12,7 @@ from skdeep.engine.program import (
     N_OUTPUTS,
     N_PIXELS,
     N_WINDOWS,
+    OVERLAPPING,
     PIXELS_AT,
     WINDOW,
     Z_PIXELS_AT,
@@ -58,8 +59,9 @@ def pool_backward(op, tables, ws, is_maximum):
     share = splat(ws.dtype.type(1 / op[WINDOW]))
     for channel in range(op[N_OUTPUTS]):
         plane = op[INPUT_DELTA_AT] + channel * op[N_PIXELS] * lanes
-        for pixel in range(op[N_PIXELS]):
-            store(zero, ws, plane + pixel * lanes)
+        if op[OVERLAPPING]:
+            for pixel in range(op[N_PIXELS]):
+                store(zero, ws, plane + pixel * lanes)
         for window in range(op[N_WINDOWS]):
             at = (channel * op[N_WINDOWS] + window) * lanes
             delta = load(ws, op[DELTA_AT] + at)
@@ -70,4 +72,6 @@ def pool_backward(op, tables, ws, is_maximum):
                     part_of_delta = equal_or_zero(delta, largest, splat(ws.dtype.type(pixel)))
                 else:
                     part_of_delta = multiply(share, delta)
-                store(add(load(ws, to), part_of_delta), ws, to)
+                if op[OVERLAPPING]:
+                    part_of_delta = add(load(ws, to), part_of_delta)
+                store(part_of_delta, ws, to)

@@ -81,7 +81,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     Z_AT,  # workspace: gradient by the convolution's own output, in a frame of zeros
     Z_STRIDE,
     Z_PIXELS_AT,  # tables: [window][pixel] offset in a plane of Z, or of the gradient by the input; -1 in the padding
-    OVERLAPPING,  # windows share pixels
+    OVERLAPPING,  # windows share pixels, or those of a pool leave some out
     N_PIXELS,
     PIXEL_PAIRS_AT,  # tables: (offset in an input plane, offset in a plane of Z) of each pixel
     BACK_PACKED_AT,  # the transposed weights
@@ -141,7 +141,7 @@ GRADIENT_ONLY, SGD, ADAM, RMSPROP = range(4)
     L1,  # L1 penalty of the mean loss
     DECAY,  # shrinks the weights beside the gradient, by DECAY times the learning rate
     CLIP_NORM,  # longest gradient, 0 for any
-    LOSS_PARAMETER,  # threshold of the Huber loss, level of the quantile
+    LOSS_PARAMETER,  # threshold of the Huber loss, level of the quantile, smoothing of targets that are classes
     N_HYPERPARAMETERS,
 ) = range(14)
 

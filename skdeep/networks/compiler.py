@@ -441,7 +441,7 @@ class _Compiler:
             self.values[i] = self.space.maps((1, 1, *bound.output_shape))
         out, pixels = self.values[i], pixels_in_windows(layer.grid(bound.input_shape), bound.input_shape)
         is_maximum = isinstance(layer, MaxPool2D)
-        n_outputs = out.planes.n_pixels * out.planes.shape[2]
+        n_outputs, n_pixels = out.planes.n_pixels * out.planes.shape[2], source.planes.n_pixels
         self._map_operation(
             p.MAX_POOL if is_maximum else p.AVERAGE_POOL,
             source,
@@ -450,6 +450,7 @@ class _Compiler:
             WINDOW=pixels.shape[1],
             PIXELS_AT=self.space.table(source.planes.pixels()[pixels]),
             Z_PIXELS_AT=self.space.offsets(pixels),
+            OVERLAPPING=not np.unique(pixels).size == pixels.size == n_pixels,
             ARGMAX_AT=self.space.vectors(n_outputs) if is_maximum and self.training else -1,
         )
 
@@ -482,7 +483,9 @@ class _Compiler:
         if isinstance(layer, Dropout):
             columns |= dict(DROPPED=_dropped(layer), SPATIAL=int(layer.spatial))
         else:
-            from_z = not ACTIVATIONS[layer.activation].monotone
+            # To normalise once more is faster than to read the output, which has left the cache.
+            by_sign = isinstance(layer, BatchNorm) and layer.activation in ("identity", "relu", "leaky_relu")
+            from_z = by_sign or not ACTIVATIONS[layer.activation].monotone
             columns |= dict(ACTIVATION=CODES[layer.activation], SLOPE_AT=0 if from_z else -1)
         if isinstance(layer, BatchNorm):
             columns |= self._normalisation(bound)
