@@ -312,6 +312,10 @@ BLOCKS = {
     "normalisation": [BatchNorm(activation="gelu")],
     "normalisation of a convolution": NORMALISED_CONVOLUTION,
     "normalisation of a pool": [*NORMALISED_CONVOLUTION, AvgPool2D(2), BatchNorm(), MaxPool2D(2, stride=1)],
+    "normalisation with its pool": [*NORMALISED_CONVOLUTION[:1], BatchNorm(activation="relu"), MaxPool2D((2, 1))],
+    "normalisation with a pool of saturated units": [BatchNorm(activation="tanh"), MaxPool2D((2, 5))],
+    "normalisation beside a pool of some pixels": [BatchNorm(activation="relu"), MaxPool2D(2)],
+    "pools of all pixels": [Activation("gelu"), MaxPool2D((2, 1)), Activation("gelu"), AvgPool2D((1, 5))],
     "normalisation in a block": [
         Residual([*NORMALISED_CONVOLUTION, *NORMALISED_CONVOLUTION], activation="identity"),
         BatchNorm(activation="relu"),

@@ -90,6 +90,7 @@ LAYERS = {
     "units of means": lambda h, w, c: [GlobalAvgPool2D(), BatchNorm(activation="silu"), Dropout(), Activation("elu")],
     "normalisation": lambda h, w, c: [BatchNorm(activation="silu")],
     "normalisation of a convolution": lambda h, w, c: [Conv2D(4, 2, activation="identity"), BatchNorm(), BatchNorm()],
+    "maxima of a normalisation": lambda h, w, c: [BatchNorm(activation="relu"), MaxPool2D((h, 1))],
     "activation": lambda h, w, c: [Activation("gelu")],
     "dropout": lambda h, w, c: [Dropout(0.5, spatial=True), Dropout(0.3)],
     "flattened": lambda h, w, c: [Flatten(), Activation("tanh"), Dense(5)],

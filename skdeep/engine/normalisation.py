@@ -12,6 +12,7 @@ from skdeep.engine.pointwise import channel_numbers, input_place, output_place
 from skdeep.engine.program import (
     ACROSS,
     ACTIVATION,
+    ARGMAX_AT,
     B_AT,
     CENTRED_AT,
     CHUNK,
@@ -19,6 +20,7 @@ from skdeep.engine.program import (
     IN_AT,
     INPUT_DELTA_AT,
     N_OUTPUTS,
+    N_PIXELS,
     N_WINDOWS,
     OUT_AT,
     OUT_STRIDE,
@@ -27,10 +29,13 @@ from skdeep.engine.program import (
     STATISTICS_AT,
     STATISTICS_STRIDE,
     W_AT,
+    WINDOW,
+    Z_PIXELS_AT,
 )
 from skdeep.engine.simd import (
     add,
     elementwise,
+    equal_or_zero,
     fma,
     keep_first,
     lane_sum,
@@ -41,6 +46,7 @@ from skdeep.engine.simd import (
     store,
     subtract,
 )
+from skdeep.engine.tiles import lowest_maxima, window_maxima
 
 # Added to the variance, and the share of a batch in the running statistics: PyTorch's values.
 EPSILON, MOMENTUM = 1e-5, 0.1
@@ -138,7 +144,7 @@ def _chunk_sum(op, tables, spaces, n_samples, channel, centre, squared):
     lanes, middle, total = lanes_of(spaces), splat(spaces.dtype.type(centre)), 0.0
     for first in range(0, n_samples, lanes):
         ws, sums = spaces[first // lanes], splat(spaces.dtype.type(0))
-        for pixel in range(op[N_WINDOWS]):
+        for pixel in range(op[N_PIXELS]):
             difference = subtract(load(ws, input_place(op, tables, channel, pixel)), middle)
             sums = fma(difference, difference, sums) if squared else add(sums, difference)
         total += lane_sum(keep_first(sums, n_samples - first))
@@ -148,7 +154,7 @@ def _chunk_sum(op, tables, spaces, n_samples, channel, centre, squared):
 @part
 def chunk_moments(op, tables, spaces, n_samples, partial):
     """Mean, and sum of squared differences from it, of each channel of a chunk, where its gradients will be."""
-    n = n_samples * op[N_WINDOWS]
+    n = n_samples * op[N_PIXELS]
     for channel in range(op[N_OUTPUTS]):
         mean = _chunk_sum(op, tables, spaces, n_samples, channel, 0.0, False) / n
         partial[op[W_AT] + channel] = mean
@@ -160,54 +166,77 @@ def map_statistics(op, partials, rows, running, n_batch, channel):
     """Mean and 1 / deviation of a channel over the batch, from those of its chunks (Chan, Golub & LeVeque, 1979)."""
     count, mean, squares = 0.0, 0.0, 0.0
     for chunk in range((n_batch + CHUNK - 1) // CHUNK):
-        n = min(CHUNK, n_batch - chunk * CHUNK) * op[N_WINDOWS]
+        n = min(CHUNK, n_batch - chunk * CHUNK) * op[N_PIXELS]
         difference = partials[chunk, op[W_AT] + channel] - mean
         count += n
         mean += difference * n / count
         squares += partials[chunk, op[B_AT] + channel] + difference * difference * n * (count - n) / count
     rows[op[STATISTICS_AT] + channel] = mean
     rows[op[STATISTICS_AT] + op[STATISTICS_STRIDE] + channel] = 1 / math.sqrt(squares / count + EPSILON)
-    _follow(op, running, channel, mean, squares / count, n_batch * op[N_WINDOWS])
+    _follow(op, running, channel, mean, squares / count, n_batch * op[N_PIXELS])
+
+
+@part
+def _centred(op, tables, ws, channel, pixel, mean, inverse):
+    return multiply(subtract(load(ws, input_place(op, tables, channel, pixel)), mean), inverse)
 
 
 @part
 def normalise_maps_forward(op, tables, ws, theta, rows):
+    """The normalised maps, or the maximum over each window of a pool, and in training which pixel it was."""
     at = op[STATISTICS_AT]
     for channel in range(0, op[N_OUTPUTS], op[ACROSS]):
         mean = channel_numbers(op, rows, at + channel)
         inverse = channel_numbers(op, rows, at + op[STATISTICS_STRIDE] + channel)
         scale, shift = channel_numbers(op, theta, op[W_AT] + channel), channel_numbers(op, theta, op[B_AT] + channel)
-        for pixel in range(op[N_WINDOWS]):
-            x = load(ws, input_place(op, tables, channel, pixel))
-            z = fma(scale, multiply(subtract(x, mean), inverse), shift)
-            store(activate(op[ACTIVATION], z), ws, output_place(op, tables, channel, pixel))
+        for window in range(op[N_WINDOWS]):
+            first = window * op[WINDOW]
+            z = fma(scale, _centred(op, tables, ws, channel, first, mean, inverse), shift)
+            if op[WINDOW] > 1:
+                maxima = window_maxima(lowest_maxima(ws, 1), (z,), 0, 1, 1)
+                for pixel in range(1, op[WINDOW]):
+                    z = fma(scale, _centred(op, tables, ws, channel, first + pixel, mean, inverse), shift)
+                    maxima = window_maxima(maxima, (z,), pixel, 1, 1)
+                z = maxima[0]
+                if op[ARGMAX_AT] >= 0:
+                    store(maxima[1], ws, op[ARGMAX_AT] + (channel * op[N_WINDOWS] + window) * lanes_of(ws))
+            store(activate(op[ACTIVATION], z), ws, output_place(op, tables, channel, window))
 
 
 @part
-def _map_delta(op, tables, ws, channel, pixel, centred, scale, shift):
-    """The delta by the normalised and scaled number of a pixel."""
-    if op[SLOPE_AT] >= 0:
-        factor = slope(op[ACTIVATION], fma(scale, centred, shift))
-    else:
-        factor = slope(op[ACTIVATION], load(ws, output_place(op, tables, channel, pixel)))
-    at = op[DELTA_AT] + (channel * op[N_WINDOWS] + pixel) * lanes_of(ws)
-    return multiply(load(ws, at), factor)
+def _window_delta(op, tables, ws, channel, window):
+    """The delta of a window, and which of its pixels was the largest; f'(z) is part of it where f(z) tells it."""
+    at = (channel * op[N_WINDOWS] + window) * lanes_of(ws)
+    delta = load(ws, op[DELTA_AT] + at)
+    if op[SLOPE_AT] < 0:
+        delta = multiply(delta, slope(op[ACTIVATION], load(ws, output_place(op, tables, channel, window))))
+    return delta, load(ws, op[ARGMAX_AT] + at) if op[WINDOW] > 1 else delta
+
+
+@part
+def _pixel_delta(op, delta, largest, pixel, z):
+    """The delta by the normalised and scaled number of a pixel of a window."""
+    if op[WINDOW] > 1:
+        delta = equal_or_zero(delta, largest, pixel)
+    return multiply(delta, slope(op[ACTIVATION], z)) if op[SLOPE_AT] >= 0 else delta
 
 
 @part
 def chunk_delta_sums(op, tables, ws, theta, rows, partial):
     """Gradients by shift and scale of a block of samples; lanes without one have no delta."""
-    at = op[STATISTICS_AT]
+    at, real = op[STATISTICS_AT], ws.dtype.type
     for channel in range(op[N_OUTPUTS]):
         mean, inverse = splat(rows[at + channel]), splat(rows[at + op[STATISTICS_STRIDE] + channel])
         scale, shift = splat(theta[op[W_AT] + channel]), splat(theta[op[B_AT] + channel])
-        by_shift, by_scale = splat(ws.dtype.type(0)), splat(ws.dtype.type(0))
-        for pixel in range(op[N_WINDOWS]):
-            x = load(ws, input_place(op, tables, channel, pixel))
-            centred = multiply(subtract(x, mean), inverse)
-            delta = _map_delta(op, tables, ws, channel, pixel, centred, scale, shift)
-            by_shift = add(by_shift, delta)
-            by_scale = fma(delta, centred, by_scale)
+        by_shift, by_scale = splat(real(0)), splat(real(0))
+        for window in range(op[N_WINDOWS]):
+            of_window, largest = _window_delta(op, tables, ws, channel, window)
+            for pixel in range(op[WINDOW]):
+                centred = _centred(op, tables, ws, channel, window * op[WINDOW] + pixel, mean, inverse)
+                z = fma(scale, centred, shift)
+                delta = _pixel_delta(op, of_window, largest, splat(real(pixel)), z)
+                by_shift = add(by_shift, delta)
+                by_scale = fma(delta, centred, by_scale)
         partial[op[B_AT] + channel] += lane_sum(by_shift)
         partial[op[W_AT] + channel] += lane_sum(by_scale)
 
@@ -227,16 +256,19 @@ def map_delta_sums(op, partials, rows, n_batch, channel):
 def normalise_maps_backward(op, tables, ws, theta, rows, n_samples, n_batch):
     """The delta by the input, as `normalise_backward`; that of lanes without a sample is zero."""
     lanes, at, step = lanes_of(ws), op[STATISTICS_AT], op[STATISTICS_STRIDE]
-    share = splat(rows.dtype.type(-1 / (n_batch * op[N_WINDOWS])))
+    share = splat(rows.dtype.type(-1 / (n_batch * op[N_PIXELS])))
     for channel in range(op[N_OUTPUTS]):
         mean, inverse = splat(rows[at + channel]), splat(rows[at + step + channel])
         scale, shift = splat(theta[op[W_AT] + channel]), splat(theta[op[B_AT] + channel])
         shift_sum, scale_sum = splat(rows[at + 2 * step + channel]), splat(rows[at + 3 * step + channel])
-        factor = multiply(scale, inverse)
-        for pixel in range(op[N_WINDOWS]):
-            x = load(ws, input_place(op, tables, channel, pixel))
-            centred = multiply(subtract(x, mean), inverse)
-            delta = _map_delta(op, tables, ws, channel, pixel, centred, scale, shift)
-            delta = fma(share, fma(centred, scale_sum, shift_sum), delta)
-            to = op[INPUT_DELTA_AT] + (channel * op[N_WINDOWS] + pixel) * lanes
-            store(keep_first(multiply(factor, delta), n_samples), ws, to)
+        factor, plane = multiply(scale, inverse), op[INPUT_DELTA_AT] + channel * op[N_PIXELS] * lanes
+        for window in range(op[N_WINDOWS]):
+            of_window, largest = _window_delta(op, tables, ws, channel, window)
+            for pixel in range(op[WINDOW]):
+                place = window * op[WINDOW] + pixel
+                centred = _centred(op, tables, ws, channel, place, mean, inverse)
+                z = fma(scale, centred, shift)
+                delta = _pixel_delta(op, of_window, largest, splat(ws.dtype.type(pixel)), z)
+                delta = fma(share, fma(centred, scale_sum, shift_sum), delta)
+                to = plane + tables[op[Z_PIXELS_AT] + place]
+                store(keep_first(multiply(factor, delta), n_samples), ws, to)

@@ -219,14 +219,16 @@ class _Compiler:
         return i < 0 or (isinstance(self.network.bound[i].layer, Fork) and self._is_input(self.network.bound[i].source))
 
     def _takes_pool(self, i):
-        """Whether the pool behind a layer is part of it: taken before the activation, with which it commutes."""
-        layer, following = self.network.bound[i].layer, self.network.bound[i + 1 : i + 2]
-        return (
-            i >= 0
-            and isinstance(layer, Conv2D)
-            and ACTIVATIONS[layer.activation].monotone
-            and any(isinstance(bound.layer, MaxPool2D) for bound in following)
-        )
+        """Whether the pool behind a layer is part of it: taken before the activation, with which it commutes.
+
+        A normalisation takes one whose windows are all pixels, each once: by all it moves the deltas.
+        """
+        layers = self.network.bound[max(i, 0) : i + 2]
+        if len(layers) < 2 or not isinstance(layers[1].layer, MaxPool2D):
+            return False
+        layer, pool = layers[0].layer, layers[1]
+        takes = isinstance(layer, Conv2D) or (isinstance(layer, BatchNorm) and _is_partition(_pool_windows(pool), pool))
+        return takes and ACTIVATIONS[layer.activation].monotone
 
     def _input_delta(self, i, bound):
         """Where layer i leaves the gradient by its input."""
@@ -277,8 +279,10 @@ class _Compiler:
             self.values[i] = None  # the pool will bring it
         elif isinstance(layer, Conv2D):
             self._convolution(i, bound, self.values[i])
-        elif isinstance(layer, MaxPool2D) and self._takes_pool(i - 1):
-            self._convolution(i - 1, self.network.bound[i - 1], self.values[i], bound)
+        elif self._takes_pool(i - 1):
+            takes = self.network.bound[i - 1]
+            emit = self._convolution if isinstance(takes.layer, Conv2D) else self._pointwise_maps
+            emit(i - 1, takes, self.values[i], bound)
         elif isinstance(layer, LocallyConnected2D):
             self._locally_connected(i, bound)
         elif isinstance(layer, MaxPool2D | AvgPool2D | GlobalAvgPool2D):
@@ -286,7 +290,7 @@ class _Compiler:
         elif isinstance(layer, Fork | Join):
             self._residual(i, bound)
         elif len(bound.input_shape) == 3:
-            self._pointwise_maps(i, bound)
+            self._pointwise_maps(i, bound, self.values[i])
         else:
             self.values[i] = self._pointwise_rows(bound, self._rows_from(bound.source))
 
@@ -351,7 +355,7 @@ class _Compiler:
         places = planes.at + planes.windows(grid) + group * n_in * planes.channel_step
         windows = np.arange(math.prod(grid.count))[:, None]
         if pool is not None:
-            windows = pixels_in_windows(pool.layer.grid(pool.input_shape), bound.output_shape)
+            windows = _pool_windows(pool)
         slots = round_up(windows.shape[1], p.PIXELS) if windows.shape[1] > 1 else 1
         tiled = np.pad(windows, ((0, 0), (0, slots - windows.shape[1])), mode="edge")
         tiled = pad_to(tiled.ravel(), p.PIXELS) if slots == 1 else tiled
@@ -439,9 +443,9 @@ class _Compiler:
         source, layer = self.values[bound.source], bound.layer
         if isinstance(layer, GlobalAvgPool2D):
             self.values[i] = self.space.maps((1, 1, *bound.output_shape))
-        out, pixels = self.values[i], pixels_in_windows(layer.grid(bound.input_shape), bound.input_shape)
+        out, pixels = self.values[i], _pool_windows(bound)
         is_maximum = isinstance(layer, MaxPool2D)
-        n_outputs, n_pixels = out.planes.n_pixels * out.planes.shape[2], source.planes.n_pixels
+        n_outputs = out.planes.n_pixels * out.planes.shape[2]
         self._map_operation(
             p.MAX_POOL if is_maximum else p.AVERAGE_POOL,
             source,
@@ -450,7 +454,7 @@ class _Compiler:
             WINDOW=pixels.shape[1],
             PIXELS_AT=self.space.table(source.planes.pixels()[pixels]),
             Z_PIXELS_AT=self.space.offsets(pixels),
-            OVERLAPPING=not np.unique(pixels).size == pixels.size == n_pixels,
+            OVERLAPPING=not _is_partition(pixels, bound),
             ARGMAX_AT=self.space.vectors(n_outputs) if is_maximum and self.training else -1,
         )
 
@@ -477,9 +481,10 @@ class _Compiler:
         if activation != "identity":
             self._activate_maps(activation, total, out)
 
-    def _pointwise_maps(self, i, bound):
-        source, out, layer = self.values[bound.source], self.values[i], bound.layer
-        columns = dict(PIXELS_AT=self.space.table(source.planes.pixels()))
+    def _pointwise_maps(self, i, bound, out, pool=None):
+        source, layer = self.values[bound.source], bound.layer
+        windows = np.arange(source.planes.n_pixels)[:, None] if pool is None else _pool_windows(pool)
+        columns = dict(PIXELS_AT=self.space.table(source.planes.pixels()[windows]))
         if isinstance(layer, Dropout):
             columns |= dict(DROPPED=_dropped(layer), SPATIAL=int(layer.spatial))
         else:
@@ -489,6 +494,9 @@ class _Compiler:
             columns |= dict(ACTIVATION=CODES[layer.activation], SLOPE_AT=0 if from_z else -1)
         if isinstance(layer, BatchNorm):
             columns |= self._normalisation(bound)
+            columns |= dict(WINDOW=windows.shape[1], Z_PIXELS_AT=self.space.offsets(windows))
+            if pool is not None and self.training:
+                columns |= dict(ARGMAX_AT=self.space.vectors(out.planes.n_pixels * out.planes.shape[2]))
             self.n_map_parameters = bound.bias.stop
         kinds = {Activation: p.ACTIVATE_MAPS, BatchNorm: p.NORMALISE_MAPS, Dropout: p.DROPOUT_MAPS}
         self._map_operation(kinds[type(layer)], source, out, self._input_delta(i, bound), **columns)
@@ -585,6 +593,16 @@ class _Compiler:
             return self._row_operation(p.ACTIVATE, source, width, **columns)
         columns |= self._normalisation(bound) | dict(CENTRED_AT=self.space.row_space(width)[0])
         return self._row_operation(p.NORMALISE, source, width, **columns)
+
+
+def _pool_windows(bound):
+    """The pixels of each window of a pool, array of shape (n_windows, n_pixels_of_a_window)."""
+    return pixels_in_windows(bound.layer.grid(bound.input_shape), bound.input_shape)
+
+
+def _is_partition(windows, bound):
+    """Whether each pixel of a pool's input is in one window."""
+    return np.unique(windows).size == windows.size == math.prod(bound.input_shape[:2])
 
 
 def _dropped(layer):
