@@ -2,9 +2,8 @@
 
 import os
 import resource
-from pathlib import Path
 
-PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+PROC, CGROUPS = "/proc", "/sys/fs/cgroup"
 # Bytes below which it would take longer to ask how much is free than to fill them.
 NEGLIGIBLE = 2**22
 
@@ -19,7 +18,7 @@ def available():
 
 
 def _of_the_machine():
-    for line in _text(PROC / "meminfo").splitlines():
+    for line in _text(f"{PROC}/meminfo").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -27,34 +26,37 @@ def _of_the_machine():
 
 def _of_the_control_groups():
     """What is left to each group that holds the process, in version 2 and version 1 of the interface."""
-    for line in _text(PROC / "self/cgroup").splitlines():
+    for line in _text(f"{PROC}/self/cgroup").splitlines():
         _, controllers, group = line.split(":", 2)
         if not controllers:
             top, limit, usage, cache = CGROUPS, "memory.max", "memory.current", "inactive_file"
         elif controllers == "memory":
-            top, limit, usage = CGROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+            top, limit, usage = f"{CGROUPS}/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
             cache = "total_inactive_file"
         else:
             continue
         # In a container the path may be that of the host: the group is then mounted at the top.
-        for folder in {top, *((top / group.lstrip("/")), *(top / group.lstrip("/")).parents)}:
-            most, used = _text(folder / limit).strip(), _text(folder / usage).strip()
-            if folder.is_relative_to(top) and most.isdigit() and used.isdigit():
+        names = [name for name in group.split("/") if name]
+        for depth in range(1 if ".." in names else len(names) + 1):
+            folder = "/".join([str(top), *names[:depth]])
+            most, used = _text(f"{folder}/{limit}").strip(), _text(f"{folder}/{usage}").strip()
+            if most.isdigit() and used.isdigit():
                 # Pages of files count as used, and are given back on demand.
-                statistics = dict(entry.split() for entry in _text(folder / "memory.stat").splitlines())
+                statistics = dict(entry.split() for entry in _text(f"{folder}/memory.stat").splitlines())
                 yield int(most) - int(used) + int(statistics.get(cache, 0))
 
 
 def _of_the_process():
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    pages = _text(PROC / "self/statm").split()
-    if limit != resource.RLIM_INFINITY and pages:
+    pages = _text(f"{PROC}/self/statm").split() if limit != resource.RLIM_INFINITY else []
+    if pages:
         yield limit - int(pages[0]) * resource.getpagesize()
 
 
 def _text(path):
     """The text of a file, empty where there is none to read."""
     try:
-        return path.read_text()
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode()
     except OSError:
         return ""
