@@ -1,4 +1,9 @@
-"""What the benchmarks share: rounds that alternate between peers, and start-up in a process of its own."""
+"""What the benchmarks share: rounds that alternate between peers, and start-up in a process of its own.
+
+A virtual machine that gives free memory back gets it again slowly, and at random on either side. A process that keeps
+its memory, in the environment GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=20000000000, is free
+of that; neither side then pays for new pages.
+"""
 
 import os
 import subprocess
