@@ -30,7 +30,9 @@ def run_python(code, *, timeout=120, check=True, **env):
         With `returncode`, `stdout` and `stderr` as text.
     """
     variables = {name: str(value) for name, value in (os.environ | env).items() if value is not None}
-    command = [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(code)]
+    # A shell lets its background jobs ignore Ctrl-C, and they their children.
+    answering = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    command = [sys.executable, "-X", "faulthandler", "-c", answering + textwrap.dedent(code)]
     process = subprocess.Popen(
         command,
         cwd=TOP,

@@ -196,7 +196,8 @@ def test_number_of_landmarks_by_default_and_at_most():
 def test_sparse_data(solver, landmarks):
     X, y, weights = table()
     X = np.where(np.abs(X) > 1, X, 0)
-    given = X[:30] if landmarks == "array" else landmarks
+    # Of more landmarks the matrix would be so close to singular that its rounding shows in the predictions.
+    given = X[:12] if landmarks == "array" else landmarks
     model = KernelRidgeDual(kernel=KERNEL, solver=solver, landmarks=given, n_components=30, random_state=0, tol=1e-9)
     dense, sparse = (clone(model).fit(form, y, weights) for form in (X, sp.csr_array(X)))
     assert sp.issparse(sparse.X_fit_)

@@ -223,10 +223,10 @@ class _Compiler:
 
         A normalisation takes one whose windows are all pixels, each once: by all it moves the deltas.
         """
-        layers = self.network.bound[max(i, 0) : i + 2]
-        if len(layers) < 2 or not isinstance(layers[1].layer, MaxPool2D):
+        layers = self.network.bound
+        if i < 0 or i + 1 == len(layers) or not isinstance(layers[i + 1].layer, MaxPool2D):
             return False
-        layer, pool = layers[0].layer, layers[1]
+        layer, pool = layers[i].layer, layers[i + 1]
         takes = isinstance(layer, Conv2D) or (isinstance(layer, BatchNorm) and _is_partition(_pool_windows(pool), pool))
         return takes and ACTIVATIONS[layer.activation].monotone
 
