@@ -77,6 +77,7 @@ ACTIVATIONS = {
     "softplus": Activation(_softplus, lambda a: 1.0 - exponential(0.0 - a)),
 }
 CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
+IDENTITY, RELU = CODES["identity"], CODES["relu"]
 
 
 def _branches(builder, code, formulas):

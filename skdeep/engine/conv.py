@@ -2,12 +2,12 @@
 
 Where predictions are of few samples, a block is one sample and the lanes are channels: the same sums in order.
 Geometry (stride, padding, dilation, pooling) is in the tables of the block program; here a convolution is
-a list of pixels, a list of taps and a matrix of weights.
+a list of pixels, a list of taps and a matrix of weights. Where Winograd's algorithm is faster, it takes its place.
 """
 
 import math
 
-from skdeep.engine.activations import CODES, activate, slope
+from skdeep.engine.activations import IDENTITY, RELU, activate, slope
 from skdeep.engine.jit import part
 from skdeep.engine.pointwise import output_place
 from skdeep.engine.program import (
@@ -36,6 +36,7 @@ from skdeep.engine.program import (
     INPUT_DELTA_AT,
     N_INPUTS,
     N_OUTPUTS,
+    N_PATCHES,
     N_PIXELS,
     N_TAPS,
     N_TILES,
@@ -60,6 +61,10 @@ from skdeep.engine.program import (
     W_STRIDE,
     WIDE,
     WINDOW,
+    WINOGRAD,
+    WINOGRAD_BACKWARD,
+    WINOGRAD_FORWARD,
+    WINOGRAD_GRADIENT,
     Z_AT,
     Z_PIXELS_AT,
     Z_STRIDE,
@@ -86,8 +91,8 @@ from skdeep.engine.tiles import (
     tap_gradient_tile,
     window_maxima,
 )
+from skdeep.engine.winograd import winograd_backward, winograd_forward, winograd_pack
 
-IDENTITY, RELU = CODES["identity"], CODES["relu"]
 # Windows, or pixels, that tiles of one width take before those of the other: a whole number of tiles.
 SPAN = 8 * PIXELS
 
@@ -135,18 +140,20 @@ def _pack_vectors(op, tables, theta, tiles, packed):
 
 
 @part
-def convolution_pack(op, tables, theta, packed, worker, n_workers):
+def convolution_pack(op, tables, theta, packed, scratch, worker, n_workers):
     """One worker's share of the tiles of weights, packed for the forward correlation and for the one backward.
 
-    Backward, inputs and outputs are exchanged.
+    Backward, inputs and outputs are exchanged. Transformed weights serve both.
     """
+    if op[WINOGRAD] > 0:
+        winograd_pack(op, theta, packed, scratch, worker, n_workers)
     n_in, n_out, w_at, rows_at = op[N_INPUTS], op[N_OUTPUTS], op[W_AT], op[TAP_ROWS_AT]
     tiles = op[TILES_AT] + worker, op[TILES_AT] + op[N_TILES], n_workers
-    if op[ACROSS] == 1:
+    if op[WINOGRAD_FORWARD] != 1 and op[ACROSS] == 1:
         _pack_taps(theta, w_at, n_out, 1, tables, rows_at, op[N_TAPS], tiles, packed, op[PACKED_AT])
-    else:
+    elif op[WINOGRAD_FORWARD] != 1:
         _pack_vectors(op, tables, theta, tiles, packed)
-    if op[INPUT_DELTA_AT] >= 0:
+    if op[INPUT_DELTA_AT] >= 0 and op[WINOGRAD_BACKWARD] != 1:
         rows_at, n_taps, packed_at = op[BACK_TAP_ROWS_AT], op[BACK_N_TAPS], op[BACK_PACKED_AT]
         tiles = op[BACK_TILES_AT] + worker, op[BACK_TILES_AT] + op[BACK_N_TILES], n_workers
         _pack_taps(theta, w_at, n_in, op[W_STRIDE], tables, rows_at, n_taps, tiles, packed, packed_at)
@@ -197,23 +204,29 @@ _outputs_of_one_sample = _outputs_of(CHANNEL_VECTORS, CHANNELS_IN_LANES)
 
 
 @part
-def convolution_forward(op, tables, ws, packed, theta, training):
+def convolution_forward(op, tables, ws, packed, theta, scratch, training):
     floor = _floor(op, ws)
-    tiles = op[TILES_AT], op[TILES_AT] + op[N_TILES]
-    middle = tiles[0] + op[N_WIDE]
-    for first in range(0, op[N_WINDOWS], SPAN):
-        windows = first, min(first + SPAN, op[N_WINDOWS])
-        _outputs_wide(op, tables, ws, packed, theta, floor, windows, (tiles[0], middle), training)
-        _outputs_narrow(op, tables, ws, packed, theta, floor, windows, (middle, tiles[1]), training)
-    _activate_outputs(op, tables, ws, (0, op[N_WINDOWS]))
+    if op[WINOGRAD_FORWARD] == 1:
+        winograd_forward(op, tables, ws, packed, theta, scratch, floor, (0, op[N_PATCHES]), training)
+    else:
+        tiles = op[TILES_AT], op[TILES_AT] + op[N_TILES]
+        middle = tiles[0] + op[N_WIDE]
+        for first in range(0, op[N_WINDOWS], SPAN):
+            windows = first, min(first + SPAN, op[N_WINDOWS])
+            _outputs_wide(op, tables, ws, packed, theta, floor, windows, (tiles[0], middle), training)
+            _outputs_narrow(op, tables, ws, packed, theta, floor, windows, (middle, tiles[1]), training)
+        _activate_outputs(op, tables, ws, (0, op[N_WINDOWS]))
 
 
 @part
-def convolution_of_one_sample(op, tables, ws, packed, theta, windows):
-    """Some of the outputs of each channel, with channels in the lanes."""
-    tiles = op[TILES_AT], op[TILES_AT] + op[N_TILES]
-    _outputs_of_one_sample(op, tables, ws, packed, theta, _floor(op, ws), windows, tiles, False)
-    _activate_outputs(op, tables, ws, windows)
+def convolution_of_one_sample(op, tables, ws, packed, theta, scratch, windows):
+    """Some of the outputs of each channel, with channels in the lanes: those of windows, or of patches."""
+    if op[WINOGRAD_FORWARD] == 1:
+        winograd_forward(op, tables, ws, packed, theta, scratch, _floor(op, ws), windows, False)
+    else:
+        tiles = op[TILES_AT], op[TILES_AT] + op[N_TILES]
+        _outputs_of_one_sample(op, tables, ws, packed, theta, _floor(op, ws), windows, tiles, False)
+        _activate_outputs(op, tables, ws, windows)
 
 
 @part
@@ -233,12 +246,15 @@ def _activate_outputs(op, tables, ws, windows):
 
 
 @part
-def convolution_backward(op, tables, ws, packed, partial):
+def convolution_backward(op, tables, ws, packed, scratch, partial):
     """From the gradient by the outputs to those by the bias, the weights and the input."""
     _spread_delta(op, tables, ws, partial)
-    for first in range(0, op[N_PIXELS], GRADIENT_PIXELS):
-        _weight_gradient(op, tables, ws, partial, first, min(GRADIENT_PIXELS, op[N_PIXELS] - first))
-    if op[INPUT_DELTA_AT] >= 0:
+    if op[WINOGRAD_BACKWARD] == 1:
+        winograd_backward(op, tables, ws, packed, scratch, partial)
+    if op[WINOGRAD_GRADIENT] != 1:
+        for first in range(0, op[N_PIXELS], GRADIENT_PIXELS):
+            _weight_gradient(op, tables, ws, partial, first, min(GRADIENT_PIXELS, op[N_PIXELS] - first))
+    if op[INPUT_DELTA_AT] >= 0 and op[WINOGRAD_BACKWARD] != 1:
         tiles = op[BACK_TILES_AT], op[BACK_TILES_AT] + op[BACK_N_TILES]
         middle = tiles[0] + op[BACK_N_WIDE]
         for first in range(0, op[BACK_N_PIXELS], SPAN):

@@ -65,15 +65,15 @@ def tile_rows(left):
 
 
 @part
-def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_row, n_rows, n_columns):
+def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_row, n_rows, n_columns, resumed=0):
     """out[r, c] = sum over k < n of X[x_at + r * x_row + k * x_step] * Y[y_at + k * y_step + c].
 
-    With y_step 0, Y is packed in panels. Each sum runs over k in order, whatever the tiles. Vectors of Y and of `out`
-    may be read beyond n_columns.
+    With y_step 0, Y is packed in panels; `resumed` sums go on from what is in `out`. Each sum runs over k in order,
+    whatever the tiles. Vectors of Y and of `out` may be read beyond n_columns.
     """
     lanes = lanes_of(out)
     for first in range(0, n, DEPTH):
-        depth, column = min(DEPTH, n - first), 0
+        depth, column, goes_on = min(DEPTH, n - first), 0, resumed + first
         while column < n_columns:
             left = n_columns - column
             vecs, row = panel_vectors(left, lanes), 0
@@ -84,24 +84,26 @@ def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_
                 height = tile_rows(n_rows - row)
                 if height == ROWS:
                     if vecs == VECS:
-                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, VECS, out, to, out_row, left, first)
+                        sum_products(
+                            X, x, x_row, x_step, Y, y, step, depth, ROWS, VECS, out, to, out_row, left, goes_on
+                        )
                     elif vecs == 2:
-                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, 2, out, to, out_row, left, first)
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, 2, out, to, out_row, left, goes_on)
                     else:
-                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, 1, out, to, out_row, left, first)
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, 1, out, to, out_row, left, goes_on)
                 elif height == FEW:
                     if vecs == VECS:
-                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, VECS, out, to, out_row, left, first)
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, VECS, out, to, out_row, left, goes_on)
                     elif vecs == 2:
-                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, 2, out, to, out_row, left, first)
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, 2, out, to, out_row, left, goes_on)
                     else:
-                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, 1, out, to, out_row, left, first)
+                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, 1, out, to, out_row, left, goes_on)
                 elif vecs == VECS:
-                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, VECS, out, to, out_row, left, first)
+                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, VECS, out, to, out_row, left, goes_on)
                 elif vecs == 2:
-                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, 2, out, to, out_row, left, first)
+                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, 2, out, to, out_row, left, goes_on)
                 else:
-                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, 1, out, to, out_row, left, first)
+                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, 1, out, to, out_row, left, goes_on)
                 row += height
             column += vecs * lanes
 

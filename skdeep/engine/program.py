@@ -95,6 +95,22 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     BACK_N_PIXELS,
     BACK_PIXELS_AT,  # tables: offset in Z of each pixel of the input, padded to whole tiles
     BACK_OUT_PIXELS_AT,  # tables: offset in a plane of the gradient by the input
+    WINOGRAD,  # taps along a side of the filters whose weights are transformed, 0 where none are
+    WINOGRAD_FORWARD,  # whether the outputs are made from them, and the gradient by the input
+    WINOGRAD_BACKWARD,
+    WINOGRAD_GRADIENT,  # and that by the weights
+    POINTS,  # along a side of a transformed patch, and outputs along that of a patch
+    PATCH_SIZE,
+    TRANSFORMED_AT,  # the weights at each point, [point][input][output]
+    N_PATCHES,
+    PATCHES_TOGETHER,  # patches whose points lie side by side
+    PATCHES_AT,  # tables: of each patch the first pixel it sees, in the workspace; then its first in a plane of Z
+    PATCH_SPANS_AT,  # tables: the first of each patch's windows among the next, and their end
+    PATCH_WINDOWS_AT,  # tables: [window, its offset in an output plane, offset of each of its pixels in the patch]
+    PATCH_DELTAS_AT,  # tables: offsets of what a patch sees in a plane of the gradient by the input, -1 in the padding
+    PIXEL_STEP,  # from a pixel of an input plane to the next, and from a row
+    ROW_STEP,
+    Z_ROW_STEP,
     INPUT_DELTA_AT,  # where the gradient by the input goes, -1 where nothing needs it
     SECOND_AT,  # what a join adds: planes in the workspace; the second delta that a fork adds
     SECOND_STRIDE,
@@ -107,7 +123,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     DROPPED,  # units whose hash of 32 bits is below are dropped
     SPATIAL,  # whether the units of a channel share one hash
     N_COLUMNS,
-) = range(55)
+) = range(71)
 
 # What a step does, one phase after the other: the items of a phase run in parallel. Where samples are few, a SHARED
 # phase is one operation, of whose pixels or units each worker takes some.

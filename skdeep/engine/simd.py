@@ -91,6 +91,9 @@ class Vec:
     def __rtruediv__(self, other):
         return self._emit("fdiv", self.lift(other), self.value)
 
+    def __neg__(self):
+        return self._emit("fneg", self.value)
+
     def fma(self, factor, summand):
         """self * factor + summand."""
         return self.call("fmuladd", factor, summand)

@@ -94,6 +94,7 @@ from skdeep.engine.program import (
     MAX_POOL,
     N_INPUTS,
     N_OUTPUTS,
+    N_PATCHES,
     N_WINDOWS,
     NORM_SCALE,
     NORMALISE,
@@ -119,6 +120,7 @@ from skdeep.engine.program import (
     THROUGH,
     UPDATE,
     W_AT,
+    WINOGRAD_FORWARD,
 )
 from skdeep.engine.simd import (
     lanes_of,
@@ -128,7 +130,7 @@ from skdeep.engine.updates import finish_gradient, update_span
 
 
 @part
-def _pack(ops, tables, theta, packed, running, rows, training, step, worker, n_workers):
+def _pack(ops, tables, theta, packed, scratch, running, rows, training, step, worker, n_workers):
     """What operations need before the first sample of a batch; each update packs the dense weights for the next."""
     for i in range(len(ops)):
         op = ops[i]
@@ -137,13 +139,15 @@ def _pack(ops, tables, theta, packed, running, rows, training, step, worker, n_w
                 share = whole_vectors((op[N_INPUTS] + n_workers - 1) // n_workers, lanes_of(theta))
                 dense_pack(op, theta, packed, worker * share, min((worker + 1) * share, op[N_INPUTS]))
         elif op[KIND] == CONVOLUTION:
-            convolution_pack(op, tables, theta, packed, worker, n_workers)
+            convolution_pack(op, tables, theta, packed, scratch, worker, n_workers)
         elif i % n_workers == worker and (op[KIND] == NORMALISE or op[KIND] == NORMALISE_MAPS) and not training:
             use_running_statistics(op, rows, running)
 
 
 @part
-def _forward(ops, tables, theta, packed, data, indices, indptr, samples, row, spaces, rows, training, seed, step):
+def _forward(
+    ops, tables, theta, packed, data, indices, indptr, samples, row, spaces, scratch, rows, training, seed, step
+):
     """Take chunks of samples through operations; on maps, each block of them has a workspace of its own."""
     lanes, n = lanes_of(theta), len(samples)
     for i in range(len(ops)):
@@ -163,18 +167,18 @@ def _forward(ops, tables, theta, packed, data, indices, indptr, samples, row, sp
             for first in range(0, n, block):
                 _forward_maps(
                     op, tables, theta, packed, data, samples[first : first + block], row + first,
-                    spaces[first // block], rows, training, seed, step,
+                    spaces[first // block], scratch, rows, training, seed, step,
                 )  # fmt: skip
 
 
 @part
-def _forward_maps(op, tables, theta, packed, data, samples, row, ws, rows, training, seed, step):
+def _forward_maps(op, tables, theta, packed, data, samples, row, ws, scratch, rows, training, seed, step):
     """Take a block of samples through an operation on maps."""
     n = len(samples)
     if op[KIND] == INPUT_MAPS:
         input_maps(op, tables, data, samples, n, ws)
     elif op[KIND] == CONVOLUTION:
-        convolution_forward(op, tables, ws, packed, theta, training)
+        convolution_forward(op, tables, ws, packed, theta, scratch, training)
     elif op[KIND] == LOCAL:
         local_forward(op, tables, ws, theta)
     elif op[KIND] == MAX_POOL:
@@ -194,12 +198,15 @@ def _forward_maps(op, tables, theta, packed, data, samples, row, ws, rows, train
 
 
 @part
-def _forward_shared(op, tables, theta, packed, spaces, rows, n_samples, worker, n_workers):
+def _forward_shared(op, tables, theta, packed, spaces, scratch, rows, n_samples, worker, n_workers):
     """One worker's share of an operation: of the outputs of each channel, or of the units, of all samples."""
     if op[KIND] == CONVOLUTION:
-        windows = _share(op[N_WINDOWS], PIXELS, worker, n_workers)
+        if op[WINOGRAD_FORWARD] == 1:
+            share = _share(op[N_PATCHES], 1, worker, n_workers)
+        else:
+            share = _share(op[N_WINDOWS], PIXELS, worker, n_workers)
         for sample in range(n_samples):
-            convolution_of_one_sample(op, tables, spaces[sample], packed, theta, windows)
+            convolution_of_one_sample(op, tables, spaces[sample], packed, theta, scratch, share)
     else:
         start, stop = _share(op[N_OUTPUTS], lanes_of(rows), worker, n_workers)
         dense_forward(op, theta, packed, rows, 0, n_samples, start, stop, False)
@@ -221,7 +228,9 @@ def _report(last, samples, row, rows, scores):
 
 
 @part
-def _backward(ops, start, stop, tables, theta, packed, samples, row, n_batch, spaces, rows, partial, seed, step):
+def _backward(
+    ops, start, stop, tables, theta, packed, samples, row, n_batch, spaces, scratch, rows, partial, seed, step
+):
     """Deltas of operations from the last to the first, and gradients of the weights of maps in `partial`.
 
     A normalisation is where the phases meet: its deltas are summed between its own two halves.
@@ -248,18 +257,18 @@ def _backward(ops, start, stop, tables, theta, packed, samples, row, n_batch, sp
             for first in range(0, n, lanes):
                 _backward_maps(
                     op, tables, theta, packed, samples[first : first + lanes], row + first, spaces[first // lanes],
-                    rows, partial, seed, step,
+                    scratch, rows, partial, seed, step,
                 )  # fmt: skip
 
 
 @part
-def _backward_maps(op, tables, theta, packed, samples, row, ws, rows, partial, seed, step):
+def _backward_maps(op, tables, theta, packed, samples, row, ws, scratch, rows, partial, seed, step):
     """Deltas of a block of samples through an operation on maps, a join having none of its own."""
     n = len(samples)
     if op[KIND] == FLATTEN:
         flatten_backward(op, ws, rows, row, n)
     elif op[KIND] == CONVOLUTION:
-        convolution_backward(op, tables, ws, packed, partial)
+        convolution_backward(op, tables, ws, packed, scratch, partial)
     elif op[KIND] == LOCAL:
         local_backward(op, tables, ws, theta, partial)
     elif op[KIND] == MAX_POOL or op[KIND] == AVERAGE_POOL:
@@ -338,7 +347,8 @@ def _total(numbers, n):
 @part
 def _chunks(
     phase, ops, tables, data, indices, indptr, Y, weights, batch, training, loss, hyper, seed, t, theta, packed,
-    workspaces, rows, partials, scores, chunk_losses, chunk_weights, n_blocks, keep_maps, first, stop, worker,
+    workspaces, scratches, rows, partials, scores, chunk_losses, chunk_weights, n_blocks, keep_maps, first, stop,
+    worker,
 ):  # fmt: skip
     """Take one worker's chunks of the batch, first..stop, forward, to their loss, and backward, as the phase has it."""
     kind, op_start, op_stop, together = phase[PHASE_KIND], phase[PHASE_START], phase[PHASE_STOP], phase[PHASE_TOGETHER]
@@ -350,8 +360,8 @@ def _chunks(
         spaces = workspaces[space : space + n_blocks]
         if kind != BACKWARD:
             _forward(
-                ops[op_start:op_stop], tables, theta, packed, data, indices, indptr, samples, row, spaces, rows,
-                training, seed, t,
+                ops[op_start:op_stop], tables, theta, packed, data, indices, indptr, samples, row, spaces,
+                scratches[worker], rows, training, seed, t,
             )  # fmt: skip
         if kind == FORWARD and ops[op_stop, KIND] == NORMALISE_MAPS:
             chunk_moments(ops[op_stop], tables, spaces, len(samples), partials[chunk])
@@ -367,8 +377,8 @@ def _chunks(
                 )  # fmt: skip
         if training and kind != FORWARD:
             _backward(
-                ops, op_start, op_stop, tables, theta, packed, samples, row, len(batch), spaces, rows,
-                partials[chunk], seed, t,
+                ops, op_start, op_stop, tables, theta, packed, samples, row, len(batch), spaces, scratches[worker],
+                rows, partials[chunk], seed, t,
             )  # fmt: skip
 
 
@@ -430,6 +440,7 @@ def run_steps(
     running: out,
     packed: out,
     workspaces: out_2d,
+    scratches: out_2d,
     rows: out,
     partials: out_2d,
     scores: out_2d,
@@ -464,18 +475,19 @@ def run_steps(
         for index in prange(n_workers):
             worker = int64(index)  # which is unsigned, and the parts would be compiled once more for that
             if kind == PACK:
-                _pack(ops, tables, theta, packed, running, rows, training, step, worker, n_workers)
+                _pack(ops, tables, theta, packed, scratches[worker], running, rows, training, step, worker, n_workers)
             elif kind == STATISTICS or kind == DELTA_SUMS:
                 _statistics(kind, ops[phase[PHASE_START]], rows, partials, running, n_batch, worker, n_workers)
             elif kind == SHARED:
                 _forward_shared(
-                    ops[phase[PHASE_START]], tables, theta, packed, workspaces, rows, n_batch, worker, n_workers
-                )
+                    ops[phase[PHASE_START]], tables, theta, packed, workspaces, scratches[worker], rows, n_batch,
+                    worker, n_workers,
+                )  # fmt: skip
             elif kind == FORWARD or kind == THROUGH or kind == BACKWARD:
                 first_chunk, stop_chunk = place * n_chunks // n_parts, (place + 1) * n_chunks // n_parts
                 _chunks(
                     phase, ops, tables, data, indices, indptr, Y, weights, batch, training, loss, hyper, seed, t,
-                    theta, packed, workspaces, rows, partials, scores, chunk_losses, chunk_weights, n_blocks,
+                    theta, packed, workspaces, scratches, rows, partials, scores, chunk_losses, chunk_weights, n_blocks,
                     keep_maps, first_chunk + worker * (stop_chunk - first_chunk) // n_workers,
                     first_chunk + (worker + 1) * (stop_chunk - first_chunk) // n_workers, worker,
                 )  # fmt: skip

@@ -32,6 +32,7 @@ from skdeep.networks.layers import (
     MaxPool2D,
 )
 from skdeep.networks.space import Maps, Rows, Space, pad_to, round_up
+from skdeep.networks.winograd import patches, winograd_columns
 
 # Parameters that one task of an update takes: small enough to share among threads, large enough to pay.
 TASK_SIZE = 4096
@@ -52,7 +53,7 @@ class BlockProgram:
         What a step does, one after the other.
     tables : int64 array
     tasks : int64 array of shape (n_tasks, program.N_TASK_COLUMNS)
-    workspace_size, rows_size, packed_size, n_map_parameters : int
+    workspace_size, scratch_size, rows_size, packed_size, n_map_parameters : int
         Lengths of the arrays that the loops need.
     work : int
         Floating-point operations of one sample, forward.
@@ -71,6 +72,7 @@ class BlockProgram:
     tables: np.ndarray
     tasks: np.ndarray
     workspace_size: int
+    scratch_size: int
     rows_size: int
     packed_size: int
     n_map_parameters: int
@@ -117,6 +119,7 @@ class _Compiler:
             np.concatenate([*self.space.tables, np.zeros(1, np.int64)]),
             np.array(self.tasks, np.int64).reshape(-1, p.N_TASK_COLUMNS),
             self.space.workspace_size,
+            self.space.scratch_size,
             self.space.rows_size,
             # The loops read whole vectors, a register tile of them at the most.
             self.space.packed_size + VECS * self.lanes,
@@ -187,7 +190,8 @@ class _Compiler:
                 planes = self.values[bound.source].planes if shared else self.space.planes(bound.output_shape)
                 self.values[i] = Maps(planes)
             if isinstance(bound.layer, Conv2D | LocallyConnected2D):
-                self.values[bound.source].planes.make_room(bound.layer.grid(bound.input_shape))
+                overhang = self._winograd(i).overhang if self._winograd(i) else (0, 0)
+                self.values[bound.source].planes.make_room(bound.layer.grid(bound.input_shape), overhang)
         for i in reversed(range(len(layers))):
             if i in self.values:
                 self._lay_out_delta(i, layers[i])
@@ -229,6 +233,13 @@ class _Compiler:
         layer, pool = layers[i].layer, layers[i + 1]
         takes = isinstance(layer, Conv2D) or (isinstance(layer, BatchNorm) and _is_partition(_pool_windows(pool), pool))
         return takes and ACTIVATIONS[layer.activation].monotone
+
+    def _winograd(self, i):
+        """The patches of a convolution whose weights may be transformed, else None."""
+        bound = self.network.bound[i]
+        if not isinstance(bound.layer, Conv2D):
+            return None
+        return patches(bound.layer.grid(bound.input_shape), bound.input_shape)
 
     def _input_delta(self, i, bound):
         """Where layer i leaves the gradient by its input."""
@@ -336,7 +347,7 @@ class _Compiler:
         z, activation = self._before_activation(layer, out)
         input_delta_at = self._input_delta(i, bound)
         for group in range(layer.groups):
-            columns = self._convolution_columns(bound, source.planes, pool, group, input_delta_at)
+            columns = self._convolution_columns(i, bound, source.planes, z.planes, pool, group, input_delta_at)
             n_out = columns["N_OUTPUTS"]
             columns["OUT_AT"] = z.planes.at + group * n_out * z.planes.channel_step
             if z.delta_at >= 0:
@@ -347,7 +358,7 @@ class _Compiler:
                 self._span_tasks(bound)
         self._activate_maps(layer.activation, z, out)
 
-    def _convolution_columns(self, bound, planes, pool, group, input_delta_at):
+    def _convolution_columns(self, i, bound, planes, out_planes, pool, group, input_delta_at):
         """The tables of one group: pixels and taps forward, and for the correlation backward."""
         layer, grid, (_, _, n_in, row) = bound.layer, bound.layer.grid(bound.input_shape), bound.weights.shape
         n_out, area = row // layer.groups, math.prod(grid.size)
@@ -401,6 +412,8 @@ class _Compiler:
                 BACK_OUT_PIXELS_AT=self.space.offsets(pad_to(np.arange(planes.n_pixels), p.PIXELS)),
                 INPUT_DELTA_AT=input_delta_at + group * n_in * planes.n_pixels * self.lanes,
             )
+        if self._winograd(i) is not None:
+            columns |= winograd_columns(self._winograd(i), self.space, planes, out_planes, places, windows, columns)
         return columns
 
     def _deltas_of_outputs(self, bound, planes, windows, places, n_out):

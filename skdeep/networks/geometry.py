@@ -36,10 +36,10 @@ class Planes:
         self.shape, self.pixel_step, self.at = shape, pixel_step, None
         self._interleaved, self._before, self._after = interleaved, (0, 0), (0, 0)
 
-    def make_room(self, grid):
-        """Widen the margins for the windows of a reader."""
+    def make_room(self, grid, overhang=(0, 0)):
+        """Widen the margins for the windows of a reader, and for rows and columns of more windows."""
         self._before = tuple(map(max, self._before, grid.before))
-        self._after = tuple(map(max, self._after, grid.after))
+        self._after = tuple(max(own, n + more) for own, n, more in zip(self._after, grid.after, overhang, strict=True))
 
     @property
     def n_pixels(self):
@@ -113,24 +113,24 @@ class Spread:
         self._shape, self._grid = shape, grid
         self._margin = tuple(reach - 1 for reach in grid.reach)
         padded = [n + b + a for n, b, a in zip(shape[:2], grid.before, grid.after, strict=True)]
-        self._width = padded[1] + self._margin[1]
-        self.plane = _apart((padded[0] + self._margin[0]) * self._width)
+        self.width = padded[1] + self._margin[1]
+        self.plane = _apart((padded[0] + self._margin[0]) * self.width)
 
     def outputs(self):
         """Offset of each output's delta."""
         row, column = _places(self._grid)
-        return (row + self._margin[0]) * self._width + column + self._margin[1]
+        return (row + self._margin[0]) * self.width + column + self._margin[1]
 
     def taps(self, planes):
         """Offsets from an input pixel's place to the deltas that it took part in, (plane, pixel of the window)."""
         r, s = _window(self._grid)
-        own = (self._margin[0] - r) * self._width + self._margin[1] - s
+        own = (self._margin[0] - r) * self.width + self._margin[1] - s
         return np.add.outer(planes * self.plane, own)
 
     def pixels(self):
         """Places of the input's pixels."""
         row, column = np.divmod(np.arange(self._shape[0] * self._shape[1]), self._shape[1])
-        return (row + self._grid.before[0]) * self._width + column + self._grid.before[1]
+        return (row + self._grid.before[0]) * self.width + column + self._grid.before[1]
 
     def rows(self, n_together):
         """The rows of the window that some input pixels took part in, first and stop for each tile of so many pixels.

@@ -97,6 +97,7 @@ class Run:
         self._chunk_losses, self._chunk_weights = np.zeros((2, n_chunks))
         self._task_penalties, self._task_squares, self._total_squares = np.zeros((3, len(self._tasks)))
         self._workspaces, self._first_launch = {}, max(1, SHORT_PASS // max(1, self._work))
+        self._scratches = np.zeros((0, 0), dtype)
         self._is_packed = False
 
     def set_parameters(self, theta, statistics):
@@ -202,6 +203,7 @@ class Run:
                 self.statistics,
                 self._packed,
                 self._workspace(n_workers),
+                self._scratch(n_workers),
                 self._rows,
                 self._partials,
                 scores,
@@ -224,6 +226,13 @@ class Run:
             if task[p.TASK_KIND] in (p.DENSE_ROWS, p.MAP_SPAN) and task[p.TASK_PENALISED]:
                 steps.squares[self.program.layer_of[task[p.TASK_OPERATION]]] += squares
         return steps
+
+    def _scratch(self, n_workers):
+        """What each worker needs while it works on one block."""
+        if len(self._scratches) < n_workers:
+            size = self.program.scratch_size
+            self._scratches = aligned_zeros(n_workers * size, self.dtype).reshape(n_workers, size)
+        return self._scratches
 
     def _workspace(self, n_workers):
         """Planes for the blocks of one chunk, for each worker or for each chunk; frames of zeros are never written."""

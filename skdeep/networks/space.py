@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skdeep.engine import program as p
+from skdeep.engine.target import LINE
 from skdeep.networks.geometry import Planes
 
 
@@ -59,6 +60,7 @@ class Space:
         self.lanes, self.across, self.training = lanes, across, training
         self.tables, self._n_table, self._n_rows = [], 0, round_up(batch_size, p.CHUNK)
         self.workspace_size, self.rows_size, self.packed_size = p.SCRATCH * lanes, 0, 0
+        self.scratch_size = 0
 
     def table(self, values):
         """The place of a table of integers."""
@@ -116,6 +118,10 @@ class Space:
         """The output of a layer of `width` units, and the gradient by it."""
         at, stride = self.row_space(width)
         return Rows(width, stride, at, self.row_space(width)[0] if self.training else -1)
+
+    def scratch(self, n_vectors):
+        """Make room for what a worker needs for one operation at a time."""
+        self.scratch_size = max(self.scratch_size, round_up(n_vectors * self.lanes, LINE))
 
     def packed(self, size):
         """Offset of so many numbers among the packed weights."""
