@@ -11,7 +11,7 @@ import functools
 import numpy as np
 from numba.extending import get_cython_function_address
 
-_POINTERS = {"gemm": 13, "potrf": 5, "potri": 5, "syrk": 10, "trmm": 11, "trsm": 11}  # how many a routine takes
+_POINTERS = {"gemm": 13, "potrf": 5, "potri": 5, "syrk": 10, "trsm": 11}  # how many a routine takes
 
 
 @functools.cache
@@ -46,11 +46,6 @@ def subtract_product(A, B, out, *, transposed=True):
     # Fortran reads each matrix as its transpose, and out^T -= B A^T is what it is asked for.
     letters = "TN" if transposed else "NN"
     _call("gemm", out.dtype, letters, out.shape[1], out.shape[0], A.shape[1], -1.0, B, A, 1.0, out)
-
-
-def multiply_rows(L, out):
-    """Each row r of `out` becomes L r: out L^T."""
-    _call("trmm", out.dtype, "LUTN", out.shape[1], out.shape[0], 1.0, L, out)
 
 
 def subtract_square(A, out):

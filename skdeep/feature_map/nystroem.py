@@ -11,13 +11,12 @@ from sklearn.metrics.pairwise import KERNEL_PARAMS, PAIRWISE_KERNEL_FUNCTIONS, p
 from sklearn.utils import check_array, check_random_state
 
 from skdeep._sklearn import Interval, StrOptions, fitting
-from skdeep.engine import blas
 from skdeep.feature_map._base import FeatureMap
 from skdeep.kernels.algebra import Kernel
 from skdeep.kernels.given import PrecomputedGram
 from skdeep.kernels.gram import require_finite
 from skdeep.kernels.names import from_name
-from skdeep.solvers.landmarks import LandmarkFactor, candidates
+from skdeep.solvers.landmarks import LandmarkFactor, candidates, multiply_rows
 from skdeep.solvers.pivoted_cholesky import partial_factor
 
 
@@ -241,7 +240,7 @@ class NystroemFeatureMap(FeatureMap):
         if not self._triangular:
             return K @ self.normalization_.T
         phi = np.ascontiguousarray(K)
-        blas.multiply_rows(self.normalization_, phi)
+        multiply_rows(self.normalization_, phi)
         return phi
 
 
