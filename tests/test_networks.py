@@ -290,6 +290,29 @@ def test_same_bits_for_any_cut_into_launches(network, dtype, monkeypatch):
     assert_same_bits(long, trained(network, dtype))
 
 
+def dropout_gradient(layers, dtype, batch_size):
+    """Of one step on 20 samples."""
+    network, rng = Network([*layers, Dense(3, activation="identity")], (4, 4, 2)), np.random.default_rng(0)
+    X, Y = rng.normal(size=(20, 32)).astype(dtype), rng.normal(size=(20, 3)).astype(dtype)
+    theta = network.initialise(xavier_uniform, np.random.RandomState(0), np.dtype(np.float64)).astype(dtype)
+    run = Run(network, theta, batch_size)
+    run.train(X, Y, np.arange(20), program.SQUARED_ERROR, hyperparameters(GradientOnly()), seed=3)
+    return run.grad.copy()
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [[Dense(7), Dropout(0.3), Dropout(0.2)], [Conv2D(3, 2), Dropout(0.3), Conv2D(2, 2), Dropout(0.5, spatial=True)]],
+    ids=["rows", "maps"],
+)
+def test_dropout_depends_on_no_layout(layers):
+    """Samples and units alone are what masks are drawn for: not the width of vectors, nor the size of the batch."""
+    want = dropout_gradient(layers, np.float64, 20)
+    np.testing.assert_array_equal(dropout_gradient(layers, np.float64, 50), want)
+    # Another mask would change single elements by far more than rounding.
+    np.testing.assert_allclose(dropout_gradient(layers, np.float32, 20), want, atol=1e-5)
+
+
 @SAME_BITS
 def test_same_bits_whoever_shares_an_operation(network, dtype, monkeypatch, rng):
     # Of few samples, workers share the operations.

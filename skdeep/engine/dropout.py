@@ -10,6 +10,7 @@ from skdeep.engine.program import (
     IN_AT,
     IN_STRIDE,
     INPUT_DELTA_AT,
+    LAYER,
     N_OUTPUTS,
     N_WINDOWS,
     OUT_AT,
@@ -29,7 +30,7 @@ def _masked(source, target, op, rows, row, samples, seed, step):
     below = np.uint64(op[DROPPED])
     factor = rows.dtype.type(2.0**32 / (2.0**32 - op[DROPPED]))
     for r in range(len(samples)):
-        state = key(seed, step, op[OUT_AT], samples[r])
+        state = key(seed, step, op[LAYER], samples[r])
         x, to = source + (row + r) * op[OUT_STRIDE], target + (row + r) * op[OUT_STRIDE]
         for unit in range(op[N_OUTPUTS]):
             kept = mixed(ahead(state, unit)) >> _32 >= below
@@ -63,7 +64,7 @@ def _masked_lane(op, channel, state, source, target, tables, pixels_at, target_p
 @part
 def dropout_maps_forward(op, tables, samples, n_samples, ws, seed, step):
     for lane in range(n_samples):
-        state = key(seed, step, op[OUT_AT], samples[lane])
+        state = key(seed, step, op[LAYER], samples[lane])
         for channel in range(op[N_OUTPUTS]):
             x, to = op[IN_AT] + channel * op[IN_STRIDE] + lane, op[OUT_AT] + channel * op[OUT_STRIDE] + lane
             _masked_lane(op, channel, state, x, to, tables, op[PIXELS_AT], op[OUT_PIXELS_AT], ws)
@@ -74,7 +75,7 @@ def dropout_maps_backward(op, tables, samples, n_samples, ws, seed, step):
     if op[INPUT_DELTA_AT] >= 0:
         lanes, plane = lanes_of(ws), op[N_WINDOWS] * lanes_of(ws)
         for lane in range(lanes):
-            state = key(seed, step, op[OUT_AT], samples[min(lane, n_samples - 1)])
+            state = key(seed, step, op[LAYER], samples[min(lane, n_samples - 1)])
             for channel in range(op[N_OUTPUTS]):
                 x, to = op[DELTA_AT] + channel * plane + lane, op[INPUT_DELTA_AT] + channel * plane + lane
                 # Lanes without a sample hand on their zeros.

@@ -121,9 +121,10 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     STATISTICS_STRIDE,
     RUNNING_AT,  # running means, then running variances
     DROPPED,  # units whose hash of 32 bits is below are dropped
+    LAYER,  # place of the layer that drops them, each of which draws its own
     SPATIAL,  # whether the units of a channel share one hash
     N_COLUMNS,
-) = range(71)
+) = range(72)
 
 # What a step does, one phase after the other: the items of a phase run in parallel. Where samples are few, a SHARED
 # phase is one operation, of whose pixels or units each worker takes some.

@@ -499,7 +499,7 @@ class _Compiler:
         windows = np.arange(source.planes.n_pixels)[:, None] if pool is None else _pool_windows(pool)
         columns = dict(PIXELS_AT=self.space.table(source.planes.pixels()[windows]))
         if isinstance(layer, Dropout):
-            columns |= dict(DROPPED=_dropped(layer), SPATIAL=int(layer.spatial))
+            columns |= self._dropout(bound)
         else:
             # To normalise once more is faster than to read the output, which has left the cache.
             by_sign = isinstance(layer, BatchNorm) and layer.activation in ("identity", "relu", "leaky_relu")
@@ -597,10 +597,15 @@ class _Compiler:
             RUNNING_AT=bound.statistics.start,
         )
 
+    def _dropout(self, bound):
+        """The columns of a dropout: of all hashes of 32 bits, those below a number drop a unit."""
+        dropped = min(round(bound.layer.rate * 2**32), 2**32 - 1)
+        return dict(DROPPED=dropped, LAYER=self.network.bound.index(bound), SPATIAL=int(bound.layer.spatial))
+
     def _pointwise_rows(self, bound, source):
         layer, width = bound.layer, source.width
         if isinstance(layer, Dropout):
-            return self._row_operation(p.DROPOUT, source, width, DROPPED=_dropped(layer))
+            return self._row_operation(p.DROPOUT, source, width, **self._dropout(bound))
         columns = self._activation(layer, width)
         if isinstance(layer, Activation):
             return self._row_operation(p.ACTIVATE, source, width, **columns)
@@ -616,11 +621,6 @@ def _pool_windows(bound):
 def _is_partition(windows, bound):
     """Whether each pixel of a pool's input is in one window."""
     return np.unique(windows).size == windows.size == math.prod(bound.input_shape[:2])
-
-
-def _dropped(layer):
-    """Of all hashes of 32 bits, those that drop a unit."""
-    return min(round(layer.rate * 2**32), 2**32 - 1)
 
 
 def _is_shared(op):
