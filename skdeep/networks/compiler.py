@@ -190,7 +190,8 @@ class _Compiler:
                 planes = self.values[bound.source].planes if shared else self.space.planes(bound.output_shape)
                 self.values[i] = Maps(planes)
             if isinstance(bound.layer, Conv2D | LocallyConnected2D):
-                overhang = self._winograd(i).overhang if self._winograd(i) else (0, 0)
+                cut = self._patches(bound)
+                overhang = (0, 0) if cut is None else cut.overhang
                 self.values[bound.source].planes.make_room(bound.layer.grid(bound.input_shape), overhang)
         for i in reversed(range(len(layers))):
             if i in self.values:
@@ -234,12 +235,10 @@ class _Compiler:
         takes = isinstance(layer, Conv2D) or (isinstance(layer, BatchNorm) and _is_partition(_pool_windows(pool), pool))
         return takes and ACTIVATIONS[layer.activation].monotone
 
-    def _winograd(self, i):
+    def _patches(self, bound):
         """The patches of a convolution whose weights may be transformed, else None."""
-        bound = self.network.bound[i]
-        if not isinstance(bound.layer, Conv2D):
-            return None
-        return patches(bound.layer.grid(bound.input_shape), bound.input_shape)
+        is_convolution = isinstance(bound.layer, Conv2D)
+        return patches(bound.layer.grid(bound.input_shape), bound.input_shape) if is_convolution else None
 
     def _input_delta(self, i, bound):
         """Where layer i leaves the gradient by its input."""
@@ -347,7 +346,7 @@ class _Compiler:
         z, activation = self._before_activation(layer, out)
         input_delta_at = self._input_delta(i, bound)
         for group in range(layer.groups):
-            columns = self._convolution_columns(i, bound, source.planes, z.planes, pool, group, input_delta_at)
+            columns = self._convolution_columns(bound, source.planes, z.planes, pool, group, input_delta_at)
             n_out = columns["N_OUTPUTS"]
             columns["OUT_AT"] = z.planes.at + group * n_out * z.planes.channel_step
             if z.delta_at >= 0:
@@ -358,7 +357,7 @@ class _Compiler:
                 self._span_tasks(bound)
         self._activate_maps(layer.activation, z, out)
 
-    def _convolution_columns(self, i, bound, planes, out_planes, pool, group, input_delta_at):
+    def _convolution_columns(self, bound, planes, out_planes, pool, group, input_delta_at):
         """The tables of one group: pixels and taps forward, and for the correlation backward."""
         layer, grid, (_, _, n_in, row) = bound.layer, bound.layer.grid(bound.input_shape), bound.weights.shape
         n_out, area = row // layer.groups, math.prod(grid.size)
@@ -412,8 +411,9 @@ class _Compiler:
                 BACK_OUT_PIXELS_AT=self.space.offsets(pad_to(np.arange(planes.n_pixels), p.PIXELS)),
                 INPUT_DELTA_AT=input_delta_at + group * n_in * planes.n_pixels * self.lanes,
             )
-        if self._winograd(i) is not None:
-            columns |= winograd_columns(self._winograd(i), self.space, planes, out_planes, places, windows, columns)
+        cut = self._patches(bound)
+        if cut is not None:
+            columns |= winograd_columns(cut, self.space, planes, out_planes, places, windows, columns)
         return columns
 
     def _deltas_of_outputs(self, bound, planes, windows, places, n_out):
