@@ -179,6 +179,14 @@ def _sweep_block(
             _mirror(K, n_columns, top, max(left * PANEL, top + BLOCK), min(right * PANEL, n_columns))
 
 
+@part
+def _sweep_pairs(instructions, constants, sources, x, y, given, n_pairs, panel, scratch, base, K, sums):
+    """Run a program over a panel of pairs x_i, y_i."""
+    tile = 0, 0, 0, panel, 0, 0
+    at = run_tile(instructions, constants, sources, x, y, given, tile, n_pairs, scratch, base, sums, 0)
+    _write(scratch, at, 1, K, panel * PANEL, PANEL, min(PANEL, n_pairs - panel * PANEL))
+
+
 @compiled(parallel=True)
 def sweep(
     instructions: integers_2d,
@@ -202,6 +210,7 @@ def sweep(
     n_outputs: integer,
     product: doubles_out,
     n_copies: integer,
+    pairs: integer,
     tickets: integers_out,
     n_workers: integer,
 ):
@@ -216,6 +225,8 @@ def sweep(
     both. Then there are several copies of the product, each of which sees its blocks in one order, whatever the number
     of workers; all together are the product. `chunk` panels of Y stay in the cache while the block's rows pass.
 
+    With `pairs`, a block is a panel of the pairs x_i, y_i, both in panels, and K as long as there are rows.
+
     Workers take the next block, or the blocks of the next copy, when they are ready, by `tickets`, `[0]` at first: one
     whose core is busy holds up nobody.
     """
@@ -228,6 +239,12 @@ def sweep(
         ticket = take_ticket(tickets)
         while ticket < n_tickets:
             for block in range(first + ticket, stop, n_tickets):
+                if pairs:
+                    base = worker * share
+                    _sweep_pairs(
+                        instructions, constants, sources, x, y, given, n_rows, block, scratch, base, K, sums
+                    )  # fmt: skip
+                    continue
                 top = origin + block * height
                 _sweep_block(
                     instructions, constants, sources, x, y, given, n_columns, symmetric, chunk, origin, top,
@@ -235,25 +252,3 @@ def sweep(
                     n_outputs, product, block % n_copies * n_outputs * width, width,
                 )  # fmt: skip
             ticket = take_ticket(tickets)
-
-
-@compiled
-def sweep_pairs(
-    instructions: integers_2d,
-    constants: reals,
-    sources: integers_2d,
-    x: reals,
-    y: reals,
-    given: reals,
-    n_pairs: integer,
-    first: integer,
-    stop: integer,
-    scratch: out,
-    values: out,
-    sums: doubles_out,
-):
-    """Run a program over the panels first..stop of the pairs x_i, y_i, both in panels, and write its values."""
-    for panel in range(first, stop):
-        tile = 0, 0, 0, panel, 0, 0
-        at = run_tile(instructions, constants, sources, x, y, given, tile, n_pairs, scratch, 0, sums, 0)
-        _write(scratch, at, 1, values, panel * PANEL, PANEL, min(PANEL, n_pairs - panel * PANEL))

@@ -72,15 +72,18 @@ class Sweep:
     def diagonal(self):
         """The values of the pairs (X[i], Y[i]), ndarray of shape (min(n_samples_X, n_samples_Y),)."""
         n_pairs = min(self.shape)
-        values = np.empty(n_pairs, self.dtype)
+        values, nothing, no_sums = np.empty(n_pairs, self.dtype), np.empty(0, self.dtype), np.empty(0)
         given = self._joined([s.given.pairs(n_pairs) for s in self._sources if s.is_given])
+        # As many workers as for the matrix, so that it is the same code that has to be loaded.
+        workers = threads.n_workers(self.shape[0] * self.shape[1] * self._work)
+        scratch = aligned_zeros(workers * self.program.n_registers * TILE, self.dtype)
         arguments = (
             *(self.program.instructions, self._constants, self._table(self._x, n_pairs)),
-            *(self._x.panels, self._y.panels, given, n_pairs),
+            *(self._x.panels, self._y.panels, given, n_pairs, n_pairs, 0, 1, 0, PANEL),
         )
-        scratch = aligned_zeros(self.program.n_registers * TILE, self.dtype)
+        results = values, no_sums, nothing, 0, no_sums
         for first, stop in threads.launches(ceil(n_pairs / PANEL), threads.first_launch(PANEL * self._work)):
-            engine.sweep_pairs(*arguments, first, stop, scratch, values, np.empty(0))
+            engine.sweep(*arguments, first, stop, scratch, *results, 1, 1, np.zeros(1, np.int64), workers)
         return values
 
     def sums(self, W):
@@ -173,7 +176,7 @@ class Sweep:
         for first, last in threads.launches(ceil(n_blocks / workers), first_launch):
             blocks = first * workers, min(last * workers, n_blocks)
             tickets = np.zeros(1, np.int64)
-            engine.sweep(*arguments, height, *blocks, scratch, *results, n_copies, tickets, workers)
+            engine.sweep(*arguments, height, *blocks, scratch, *results, n_copies, 0, tickets, workers)
 
     def _table(self, x, given_size):
         table, given_at = [], 0
