@@ -5,7 +5,6 @@ from skdeep.engine.jit import part
 from skdeep.engine.program import (
     ACTIVATION,
     B_AT,
-    BACK_PACKED_AT,
     DELTA_AT,
     IN_AT,
     IN_STRIDE,
@@ -14,7 +13,6 @@ from skdeep.engine.program import (
     N_OUTPUTS,
     OUT_AT,
     OUT_STRIDE,
-    PACKED_AT,
     SLOPE_AT,
     TAPS_AT,
     W_AT,
@@ -38,6 +36,8 @@ from skdeep.engine.tiles import ROWS, VECS, sum_products
 DEPTH = 2**14 // (VECS * VECTOR_BITS // 8)
 # Rows of the tile that takes what the large ones would leave to single rows, which have too few sums for their loads.
 FEW = 4
+# Units whose deltas are summed before they are written: whole tiles and whole vectors of any machine.
+UNITS = 48
 
 
 @part
@@ -68,8 +68,8 @@ def tile_rows(left):
 def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_row, n_rows, n_columns, resumed=0):
     """out[r, c] = sum over k < n of X[x_at + r * x_row + k * x_step] * Y[y_at + k * y_step + c].
 
-    With y_step 0, Y is packed in panels; `resumed` sums go on from what is in `out`. Each sum runs over k in order,
-    whatever the tiles. Vectors of Y and of `out` may be read beyond n_columns.
+    `resumed` sums go on from what is in `out`. Each sum runs over k in order, whatever the tiles. Vectors of Y and of
+    `out` may be read beyond n_columns.
     """
     lanes = lanes_of(out)
     for first in range(0, n, DEPTH):
@@ -77,33 +77,34 @@ def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_
         while column < n_columns:
             left = n_columns - column
             vecs, row = panel_vectors(left, lanes), 0
-            step = y_step if y_step > 0 else vecs * lanes
-            y = y_at + first * step + (column if y_step > 0 else column * n)
+            y = y_at + first * y_step + column
             while row < n_rows:
                 x, to = x_at + row * x_row + first * x_step, out_at + row * out_row + column
                 height = tile_rows(n_rows - row)
                 if height == ROWS:
                     if vecs == VECS:
                         sum_products(
-                            X, x, x_row, x_step, Y, y, step, depth, ROWS, VECS, out, to, out_row, left, goes_on
+                            X, x, x_row, x_step, Y, y, y_step, depth, ROWS, VECS, out, to, out_row, left, goes_on
                         )
                     elif vecs == 2:
-                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, 2, out, to, out_row, left, goes_on)
+                        sum_products(X, x, x_row, x_step, Y, y, y_step, depth, ROWS, 2, out, to, out_row, left, goes_on)
                     else:
-                        sum_products(X, x, x_row, x_step, Y, y, step, depth, ROWS, 1, out, to, out_row, left, goes_on)
+                        sum_products(X, x, x_row, x_step, Y, y, y_step, depth, ROWS, 1, out, to, out_row, left, goes_on)
                 elif height == FEW:
                     if vecs == VECS:
-                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, VECS, out, to, out_row, left, goes_on)
+                        sum_products(
+                            X, x, x_row, x_step, Y, y, y_step, depth, FEW, VECS, out, to, out_row, left, goes_on
+                        )
                     elif vecs == 2:
-                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, 2, out, to, out_row, left, goes_on)
+                        sum_products(X, x, x_row, x_step, Y, y, y_step, depth, FEW, 2, out, to, out_row, left, goes_on)
                     else:
-                        sum_products(X, x, x_row, x_step, Y, y, step, depth, FEW, 1, out, to, out_row, left, goes_on)
+                        sum_products(X, x, x_row, x_step, Y, y, y_step, depth, FEW, 1, out, to, out_row, left, goes_on)
                 elif vecs == VECS:
-                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, VECS, out, to, out_row, left, goes_on)
+                    sum_products(X, x, x_row, x_step, Y, y, y_step, depth, 1, VECS, out, to, out_row, left, goes_on)
                 elif vecs == 2:
-                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, 2, out, to, out_row, left, goes_on)
+                    sum_products(X, x, x_row, x_step, Y, y, y_step, depth, 1, 2, out, to, out_row, left, goes_on)
                 else:
-                    sum_products(X, x, x_row, x_step, Y, y, step, depth, 1, 1, out, to, out_row, left, goes_on)
+                    sum_products(X, x, x_row, x_step, Y, y, y_step, depth, 1, 1, out, to, out_row, left, goes_on)
                 row += height
             column += vecs * lanes
 
@@ -170,18 +171,15 @@ def input_rows(op, tables, data, indices, indptr, samples, rows, row):
 
 
 @part
-def dense_forward(op, theta, packed, rows, row, n_rows, start, stop, training):
+def dense_forward(op, theta, rows, row, n_rows, start, stop, training):
     """rows[out] = activation(rows[in] W + b) for n_rows samples from `row` on and the units start..stop.
 
-    They are all, or whole vectors of them if the weights are not packed.
+    They are all, or whole vectors of them.
     """
     n_in, n_out, in_stride, out_stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
     x_at, at, n = op[IN_AT] + row * in_stride, op[OUT_AT] + row * out_stride + start, stop - start
     w_at, width = op[W_AT] + start, whole_vectors(n, lanes_of(rows))
-    if op[PACKED_AT] >= 0:
-        packed_at = op[PACKED_AT]
-        matrix_product(rows, x_at, in_stride, 1, packed, packed_at, 0, n_in, rows, at, out_stride, n_rows, width)
-    elif n_rows < ROWS:
+    if n_rows < ROWS:
         for r in range(n_rows):
             _row_product(rows, x_at + r * in_stride, theta, w_at, n_out, n_in, rows, at + r * out_stride, n)
     else:
@@ -209,52 +207,31 @@ def delta_by_z(op, rows, row, n_rows):
 
 
 @part
-def dense_backward(op, rows, packed, row, n_rows):
-    """Derive the delta by z, and from it the delta by the input."""
+def _transpose(X, at, row, n_rows, n_columns, out, to, out_row):
+    """out[to + c * out_row + r] = X[at + r * row + c], for whole squares of vectors."""
+    lanes = lanes_of(out)
+    for r in range(0, n_rows, lanes):
+        for c in range(0, n_columns, lanes):
+            store_transposed(X, at + r * row + c, row, out, to + c * out_row + r, out_row, lanes)
+
+
+@part
+def dense_backward(op, theta, rows, scratch, row, n_rows):
+    """Derive the delta by z, and from it the delta by the input.
+
+    The weights are taken one by one, as they lie, so that samples are in the lanes of what they meet.
+    """
     n_in, n_out, in_stride, out_stride = op[N_INPUTS], op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
     delta_by_z(op, rows, row, n_rows)
     if op[INPUT_DELTA_AT] >= 0:
-        d_at, at = op[DELTA_AT] + row * out_stride, op[INPUT_DELTA_AT] + row * in_stride
-        back = op[BACK_PACKED_AT]
-        width = whole_vectors(n_in, lanes_of(rows))
-        matrix_product(rows, d_at, out_stride, 1, packed, back, 0, n_out, rows, at, in_stride, n_rows, width)
-
-
-@part
-def dense_pack(op, theta, packed, start, stop):
-    """Pack the weights [input][output] of the inputs start..stop, of which the first is a multiple of the lanes.
-
-    Forward in panels [panel][input][output], backward [panel][output][input].
-    """
-    lanes, n_in, n_out = lanes_of(theta), op[N_INPUTS], op[N_OUTPUTS]
-    column = 0
-    while op[PACKED_AT] >= 0 and column < n_out:
-        width = panel_vectors(n_out - column, lanes) * lanes
-        for k in range(start, stop):
-            at, to = op[W_AT] + k * n_out + column, op[PACKED_AT] + column * n_in + k * width
-            for c in range(0, width, lanes):
-                store(load(theta, at + c), packed, to + c)
-        column += width
-    column = 0
-    while op[BACK_PACKED_AT] >= 0 and column < stop:
-        width = panel_vectors(n_in - column, lanes) * lanes
-        for i in range(max(column, start), min(column + width, stop), lanes):
-            _transpose(op, theta, packed, i, op[BACK_PACKED_AT] + column * n_out + i - column, width)
-        column += width
-
-
-@part
-def _transpose(op, theta, packed, i, to, step):
-    """packed[to + o * step + j] = theta[input i + j, output o] for as many inputs as there are lanes."""
-    lanes, n_in, n_out = lanes_of(theta), op[N_INPUTS], op[N_OUTPUTS]
-    if i + lanes <= n_in:
-        for o in range(0, n_out, lanes):
-            at = op[W_AT] + i * n_out + o
-            store_transposed(theta, at, n_out, packed, to + o * step, step, min(lanes, n_out - o))
-    else:
-        for last in range(i, n_in):
-            for o in range(n_out):
-                packed[to + o * step + last - i] = theta[op[W_AT] + last * n_out + o]
+        lanes, width = lanes_of(rows), whole_vectors(n_rows, lanes_of(rows))
+        _transpose(rows, op[DELTA_AT] + row * out_stride, out_stride, n_rows, n_out, scratch, 0, width)
+        few_at = whole_vectors(n_out, lanes) * width
+        for i in range(0, n_in, UNITS):
+            n, at = min(UNITS, n_in - i), op[INPUT_DELTA_AT] + row * in_stride + i
+            w_at = op[W_AT] + i * n_out
+            matrix_product(theta, w_at, n_out, 1, scratch, 0, width, n_out, scratch, few_at, width, n, width)
+            _transpose(scratch, few_at, width, n, width, rows, at, in_stride)
 
 
 @part

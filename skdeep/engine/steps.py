@@ -18,10 +18,8 @@ from skdeep.engine.dense import (
     dense_backward,
     dense_bias_gradient,
     dense_forward,
-    dense_pack,
     dense_weight_gradient,
     input_rows,
-    whole_vectors,
 )
 from skdeep.engine.dropout import dropout_backward, dropout_forward, dropout_maps_backward, dropout_maps_forward
 from skdeep.engine.jit import (
@@ -92,7 +90,6 @@ from skdeep.engine.program import (
     LOSS_PARAMETER,
     MAP_SPAN,
     MAX_POOL,
-    N_INPUTS,
     N_OUTPUTS,
     N_PATCHES,
     N_WINDOWS,
@@ -130,15 +127,11 @@ from skdeep.engine.updates import finish_gradient, update_span
 
 
 @part
-def _pack(ops, tables, theta, packed, scratch, running, rows, training, step, worker, n_workers):
-    """What operations need before the first sample of a batch; each update packs the dense weights for the next."""
+def _pack(ops, tables, theta, packed, scratch, running, rows, training, worker, n_workers):
+    """What operations need before the first sample of a batch."""
     for i in range(len(ops)):
         op = ops[i]
-        if op[KIND] == DENSE:
-            if step == 0:
-                share = whole_vectors((op[N_INPUTS] + n_workers - 1) // n_workers, lanes_of(theta))
-                dense_pack(op, theta, packed, worker * share, min((worker + 1) * share, op[N_INPUTS]))
-        elif op[KIND] == CONVOLUTION:
+        if op[KIND] == CONVOLUTION:
             convolution_pack(op, tables, theta, packed, scratch, worker, n_workers)
         elif i % n_workers == worker and (op[KIND] == NORMALISE or op[KIND] == NORMALISE_MAPS) and not training:
             use_running_statistics(op, rows, running)
@@ -155,7 +148,7 @@ def _forward(
         if op[KIND] == INPUT_ROWS:
             input_rows(op, tables, data, indices, indptr, samples, rows, row)
         elif op[KIND] == DENSE:
-            dense_forward(op, theta, packed, rows, row, n, 0, op[N_OUTPUTS], training)
+            dense_forward(op, theta, rows, row, n, 0, op[N_OUTPUTS], training)
         elif op[KIND] == ACTIVATE:
             activate_rows_forward(op, rows, row, n, training)
         elif op[KIND] == NORMALISE:
@@ -209,7 +202,7 @@ def _forward_shared(op, tables, theta, packed, spaces, scratch, rows, n_samples,
             convolution_of_one_sample(op, tables, spaces[sample], packed, theta, scratch, share)
     else:
         start, stop = _share(op[N_OUTPUTS], lanes_of(rows), worker, n_workers)
-        dense_forward(op, theta, packed, rows, 0, n_samples, start, stop, False)
+        dense_forward(op, theta, rows, 0, n_samples, start, stop, False)
 
 
 @part
@@ -245,7 +238,7 @@ def _backward(
     for i in range(stop - 1, max(start, 1) - 1, -1):
         op = ops[i]
         if op[KIND] == DENSE:
-            dense_backward(op, rows, packed, row, n)
+            dense_backward(op, theta, rows, scratch, row, n)
         elif op[KIND] == ACTIVATE:
             delta_by_z(op, rows, row, n)
             copy_delta(op, rows, row, n)
@@ -384,7 +377,7 @@ def _chunks(
 
 @part
 def _tasks(
-    kind, ops, tasks, hyper, factor, t, theta, grad, longest_span, first, second, packed, rows, partials, weight,
+    kind, ops, tasks, hyper, factor, t, theta, grad, longest_span, first, second, rows, partials, weight,
     n_chunks, n_batch, task_penalties, task_squares, first_task, stop_task, worker, n_workers,
 ):  # fmt: skip
     """One worker's share of the tasks: gradients, updates, or both."""
@@ -406,9 +399,6 @@ def _tasks(
             )
         if kind != GRADIENTS:
             update_span(theta, grad, at, first, second, hyper, rate, t, start, stop, weight, shrink)
-            if tasks[i, TASK_KIND] == DENSE_ROWS and hyper[SOLVER] != GRADIENT_ONLY:
-                op = ops[tasks[i, TASK_OPERATION]]
-                dense_pack(op, theta, packed, tasks[i, TASK_START], tasks[i, TASK_STOP])
 
 
 @compiled(parallel=True)
@@ -475,7 +465,7 @@ def run_steps(
         for index in prange(n_workers):
             worker = int64(index)  # which is unsigned, and the parts would be compiled once more for that
             if kind == PACK:
-                _pack(ops, tables, theta, packed, scratches[worker], running, rows, training, step, worker, n_workers)
+                _pack(ops, tables, theta, packed, scratches[worker], running, rows, training, worker, n_workers)
             elif kind == STATISTICS or kind == DELTA_SUMS:
                 _statistics(kind, ops[phase[PHASE_START]], rows, partials, running, n_batch, worker, n_workers)
             elif kind == SHARED:
@@ -494,8 +484,8 @@ def run_steps(
             else:
                 first_task, stop_task = place * len(tasks) // n_parts, (place + 1) * len(tasks) // n_parts
                 _tasks(
-                    kind, ops, tasks, hyper, factors[step], t, theta, grad, longest_span, first, second, packed, rows,
-                    partials, _total(chunk_weights, n_chunks), n_chunks, n_batch, task_penalties, task_squares,
+                    kind, ops, tasks, hyper, factors[step], t, theta, grad, longest_span, first, second, rows, partials,
+                    _total(chunk_weights, n_chunks), n_chunks, n_batch, task_penalties, task_squares,
                     first_task, stop_task, worker, n_workers,
                 )  # fmt: skip
         if (turn + 1) % (n_phases * n_parts) == 0 and len(Y) > 0:

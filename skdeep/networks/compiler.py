@@ -11,6 +11,7 @@ import numpy as np
 
 from skdeep.engine import program as p
 from skdeep.engine.activations import ACTIVATIONS, CODES
+from skdeep.engine.dense import UNITS
 from skdeep.engine.target import lanes as lanes_of
 from skdeep.engine.tiles import (
     ROWS,
@@ -565,23 +566,20 @@ class _Compiler:
             n_out,
             W_AT=bound.weights.start,
             B_AT=bound.bias.start,
-            PACKED_AT=self.space.packed(n_in * round_up(n_out, self.lanes)) if self._packs_dense() else -1,
-            BACK_PACKED_AT=self.space.packed(n_out * round_up(n_in, self.lanes)) if source.delta_at >= 0 else -1,
             **self._activation(bound.layer, n_out),
         )
         self._weights_of(bound)
         operation = len(self.ops) - 1
-        # Whole register tiles of the gradient, and whole squares of the transposed weights.
-        n_inputs = round_up(max(1, TASK_SIZE // n_out), math.lcm(ROWS, self.lanes))
+        if source.delta_at >= 0:  # deltas by outputs and by some inputs, samples in the lanes
+            n_samples = p.CHUNK * min(-(-self.batch_size // p.CHUNK), p.CHUNKS_TOGETHER)
+            self.space.scratch((round_up(n_out, self.lanes) + UNITS) * n_samples // self.lanes)
+        # Whole register tiles of the gradient.
+        n_inputs = round_up(max(1, TASK_SIZE // n_out), 2 * ROWS)
         for start in range(0, n_in, n_inputs):
             self.tasks.append([p.DENSE_ROWS, operation, start, min(start + n_inputs, n_in), 1])
         self.longest_span = max(self.longest_span, n_inputs * n_out)
         self.tasks.append([p.DENSE_BIAS, operation, bound.bias.start, bound.bias.stop, 0])
         return out
-
-    def _packs_dense(self):
-        """Weights that few samples pass are not worth being packed."""
-        return self.across == 1 and self.batch_size > ROWS
 
     def _normalisation(self, bound):
         """The columns that a normalisation of rows shares with one of maps, and its tasks."""
