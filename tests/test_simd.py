@@ -449,10 +449,12 @@ def _row_tiles(
     # They sum the first half, and go on with the second.
     for first in range(0, n, half):
         x_at, y_at, n_now = first * x_step, first * y_step, min(half, n - first)
-        sum_products(x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, 0, row, row, first)
-        sum_squared_differences(x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, size, row, row, first)
+        sum_products(x, x_at, x_row, x_step, y, y_at, y_step, width, n_now, ROWS, VECS, to, 0, row, row, first)
+        sum_squared_differences(
+            x, x_at, x_row, x_step, y, y_at, y_step, width, n_now, ROWS, VECS, to, size, row, row, first
+        )
         sum_absolute_differences(
-            x, x_at, x_row, x_step, y, y_at, y_step, n_now, ROWS, VECS, to, 2 * size, row, row, first
+            x, x_at, x_row, x_step, y, y_at, y_step, width, n_now, ROWS, VECS, to, 2 * size, row, row, first
         )
 
 
@@ -474,7 +476,9 @@ def test_row_tiles(n, order, dtype, rng):
 
 @compiled
 def _columns(x: reals, n: integer, row_step: integer, to: out):
-    sum_products(x, 0, 0, 1, x, 0, 0, 1, ROWS, VECS, to, 1, row_step, n, 0)  # every row x[0] * x[: VECS * width]
+    sum_products(
+        x, 0, 0, 1, x, 0, 0, lanes_of(x), 1, ROWS, VECS, to, 1, row_step, n, 0
+    )  # every row x[0] * x[: VECS * width]
 
 
 @DTYPES

@@ -10,17 +10,20 @@ from hypothesis import strategies as st
 from skdeep.engine import program
 from skdeep.engine.short_correlations import (
     ALGORITHMS,
+    FIVE,
     INPUTS,
     INPUTS_ADJOINT,
+    LONG_FIVE,
     OUTPUTS,
+    THREE,
     WEIGHTS,
     formula_of,
 )
-from skdeep.networks import BatchNorm, Conv2D, Dense, MaxPool2D, Residual
+from skdeep.networks import BatchNorm, Conv2D, Dense, MaxPool2D, Residual, winograd
 from skdeep.networks.compiler import compile_network
 from skdeep.networks.network import Network
 from skdeep.networks.run import Run
-from skdeep.networks.winograd import Patches
+from skdeep.networks.winograd import Patches, Squares, Strips
 from skdeep.training.optimisers import GradientOnly, hyperparameters
 from tests.test_backpropagation import Problem, check_gradient
 from tests.test_layers import check_forward
@@ -28,16 +31,24 @@ from tests.test_layers import check_forward
 pytestmark = pytest.mark.usefixtures("serial")
 
 
-def choose(monkeypatch, chosen, gradient=True):
-    """Let Winograd's algorithm be chosen, or not, whatever it takes."""
-    for name in ("pays_forward", "pays_backward", "pays_gradient"):
-        pays = chosen and (gradient or name != "pays_gradient")
-        monkeypatch.setattr(Patches, name, lambda *_, pays=pays: pays)
+KINDS = {
+    "squares": lambda cut: isinstance(cut, Squares),
+    "strips": lambda cut: isinstance(cut, Strips) and cut.number != LONG_FIVE,
+    "long strips": lambda cut: isinstance(cut, Strips) and cut.number != FIVE,
+}
+candidates = winograd.candidates
 
 
-@pytest.fixture
-def always(monkeypatch):
-    choose(monkeypatch, True)
+def choose(monkeypatch, kind, gradient=True):
+    """Let Winograd's algorithm be chosen, on patches of one kind, whatever it takes, or nowhere."""
+    monkeypatch.setattr(Patches, "pays", lambda *_: (True, True, gradient))
+    serve = KINDS.get(kind, lambda cut: False)
+    monkeypatch.setattr(winograd, "candidates", lambda *args: list(filter(serve, candidates(*args))))
+
+
+@pytest.fixture(params=KINDS)
+def always(request, monkeypatch):
+    choose(monkeypatch, request.param)
 
 
 def convolutions(network, **options):
@@ -50,32 +61,33 @@ def convolutions(network, **options):
 integers = st.integers(-1000, 1000)
 
 
-@pytest.mark.parametrize("n_taps", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @given(data=st.data())
-def test_short_correlations_are_exact(n_taps, data):
-    algorithm = ALGORITHMS[n_taps]
+def test_short_correlations_are_exact(algorithm, data):
     x = data.draw(st.lists(integers, min_size=algorithm.n_inputs, max_size=algorithm.n_inputs))
-    w = data.draw(st.lists(integers, min_size=n_taps, max_size=n_taps))
+    w = data.draw(st.lists(integers, min_size=algorithm.n_taps, max_size=algorithm.n_taps))
     # Halves of floating-point numbers of that size are exact.
     products = [a * b for a, b in zip(algorithm.weights(list(map(float, w))), algorithm.inputs(x), strict=True)]
     assert len(products) == algorithm.n_points
     np.testing.assert_array_equal(algorithm.outputs(products), np.correlate(x, w, "valid"))
 
 
-@pytest.mark.parametrize(("n_taps", "n_outputs", "n_points"), [(3, 2, 4), (5, 4, 11)])
-def test_numbers_of_products(n_taps, n_outputs, n_points):
-    algorithm = ALGORITHMS[n_taps]
-    assert (algorithm.n_outputs, algorithm.n_points) == (n_outputs, n_points)
+@pytest.mark.parametrize(
+    ("number", "n_taps", "n_outputs", "n_points"), [(THREE, 3, 2, 4), (FIVE, 5, 4, 11), (LONG_FIVE, 5, 10, 25)]
+)
+def test_numbers_of_products(number, n_taps, n_outputs, n_points):
+    algorithm = ALGORITHMS[number]
+    assert (algorithm.n_taps, algorithm.n_outputs, algorithm.n_points) == (n_taps, n_outputs, n_points)
     assert algorithm.n_inputs == n_outputs + n_taps - 1
 
 
 @pytest.mark.parametrize("which", [INPUTS, WEIGHTS, OUTPUTS])
-@pytest.mark.parametrize("n_taps", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @given(data=st.data())
-def test_adjoints(n_taps, which, data):
+def test_adjoints(algorithm, which, data):
     """<f(x), y> = <x, f*(y)>, exactly."""
-    formula, n_inputs, n_outputs = formula_of(ALGORITHMS[n_taps], which)
-    backwards, *sizes = formula_of(ALGORITHMS[n_taps], which + INPUTS_ADJOINT)
+    formula, n_inputs, n_outputs = formula_of(algorithm, which)
+    backwards, *sizes = formula_of(algorithm, which + INPUTS_ADJOINT)
     assert sizes == [n_outputs, n_inputs]
     x, y = (data.draw(st.lists(integers, min_size=n, max_size=n)) for n in (n_inputs, n_outputs))
     halves = [Half(number) for number in x], [Half(number) for number in y]
@@ -139,18 +151,23 @@ def test_channels(kernel_size, n_inputs, n_outputs):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("gradient", [True, False])
-def test_gradients(gradient, name, shape, batch, monkeypatch):
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients(kind, gradient, name, shape, batch, monkeypatch):
     layers = [Conv2D(shape[2], 1), *LAYERS[name](shape[2]), Dense(2)]
-    got, want = (gradients_by(monkeypatch, layers, shape, batch, chosen, gradient) for chosen in (True, False))
+    got, want = (gradients_by(monkeypatch, layers, shape, batch, chosen, gradient) for chosen in (kind, None))
     # Sums of up to 33 x 182 products.
     np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12 * np.abs(want).max())
 
 
-def gradients_by(monkeypatch, layers, shape, batch, chosen, gradient):
-    choose(monkeypatch, chosen, gradient)
+def gradients_by(monkeypatch, layers, shape, batch, kind, gradient):
+    choose(monkeypatch, kind, gradient)
     problem = Problem(layers, shape, batch=batch)
     operations = problem.run.program.ops
-    assert (operations[:, program.WINOGRAD_BACKWARD] == 1).any() == chosen
+    assert (operations[:, program.WINOGRAD_BACKWARD] == 1).any() == any(
+        winograd.candidates(bound.layer.grid(bound.input_shape), bound.input_shape)
+        for bound in problem.network.bound[1:]
+        if isinstance(bound.layer, Conv2D)
+    )
     for intercepts in problem.network.intercepts(problem.run.theta):
         intercepts += 0.1  # what sees only zeros would stand where ReLU has its edge, and rounding would decide
     problem.value()
@@ -159,7 +176,8 @@ def gradients_by(monkeypatch, layers, shape, batch, chosen, gradient):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kernel_size", [3, 5])
-def test_whole_numbers_come_out_exact(kernel_size, dtype, monkeypatch, rng):
+@pytest.mark.parametrize("kind", KINDS)
+def test_whole_numbers_come_out_exact(kind, kernel_size, dtype, monkeypatch, rng):
     """Outputs and gradients of small integers are those of direct convolutions, bit for bit."""
     layers = [Conv2D(n, kernel_size, activation="identity") for n in (5, 6)] + [Dense(2, activation="identity")]
     network = Network(layers, (6, 7, 3))
@@ -167,11 +185,11 @@ def test_whole_numbers_come_out_exact(kernel_size, dtype, monkeypatch, rng):
     # A power of two, so that the mean is exact; few ones, so that every sum is below 2^24.
     X, Y = (rng.random((32, n)) < 0.1 for n in (126, 2))
     X, Y, results = X.astype(dtype), Y.astype(dtype), []
-    for chosen in (True, False):
+    for chosen in (kind, None):
         choose(monkeypatch, chosen)
         compile_network.cache_clear()
         run = Run(network, theta, 32)
-        assert (run.program.ops[:, program.WINOGRAD] == kernel_size).sum() == 2 * chosen
+        assert (run.program.ops[:, program.ROW_TAPS] == kernel_size).sum() == (2 if chosen else 0)
         run.train(X, Y, np.arange(32), program.SQUARED_ERROR, hyperparameters(GradientOnly()))
         results.append([run.grad.copy(), Run(network, theta, 32, training=False).predict(X)])
     np.testing.assert_array_equal(results[0][0], results[1][0])

@@ -13,6 +13,7 @@ from skdeep.engine.pointwise import output_place
 from skdeep.engine.program import (
     ACROSS,
     ACTIVATION,
+    ALGORITHM,
     ARGMAX_AT,
     B_AT,
     BACK_N_PIXELS,
@@ -61,7 +62,6 @@ from skdeep.engine.program import (
     W_STRIDE,
     WIDE,
     WINDOW,
-    WINOGRAD,
     WINOGRAD_BACKWARD,
     WINOGRAD_FORWARD,
     WINOGRAD_GRADIENT,
@@ -145,7 +145,7 @@ def convolution_pack(op, tables, theta, packed, scratch, worker, n_workers):
 
     Backward, inputs and outputs are exchanged. Transformed weights serve both.
     """
-    if op[WINOGRAD] > 0:
+    if op[ALGORITHM] >= 0:
         winograd_pack(op, theta, packed, scratch, worker, n_workers)
     n_in, n_out, w_at, rows_at = op[N_INPUTS], op[N_OUTPUTS], op[W_AT], op[TAP_ROWS_AT]
     tiles = op[TILES_AT] + worker, op[TILES_AT] + op[N_TILES], n_workers
@@ -304,7 +304,7 @@ def _weight_gradient(op, tables, ws, partial, first, n_pixels):
         for tap in range(0, n_taps, TAPS):
             taps_at = op[TAPS_AT] + tap
             tile = tap_gradient_tile(
-                ws, tables, taps_at, ws, z_at, op[Z_STRIDE], tables, pairs_at, n_pixels, TAPS, GRADIENT_CHANNELS
+                ws, 0, tables, taps_at, ws, z_at, op[Z_STRIDE], tables, pairs_at, n_pixels, TAPS, GRADIENT_CHANNELS
             )
             store_lane_sums(tile, ws, 0)
             for t in range(min(TAPS, n_taps - tap)):

@@ -65,46 +65,59 @@ def tile_rows(left):
 
 
 @part
-def matrix_product(X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_row, n_rows, n_columns, resumed=0):
+def matrix_product(
+    X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_row, n_rows, n_columns, resumed=0, y_vec=0
+):
     """out[r, c] = sum over k < n of X[x_at + r * x_row + k * x_step] * Y[y_at + k * y_step + c].
 
-    `resumed` sums go on from what is in `out`. Each sum runs over k in order, whatever the tiles. Vectors of Y and of
-    `out` may be read beyond n_columns.
+    With y_vec, a row of Y is vectors that are so far apart. `resumed` sums go on from what is in `out`. Each sum runs
+    over k in order, whatever the tiles. Vectors of Y and of `out` may be read beyond n_columns.
     """
     lanes = lanes_of(out)
+    y_vec = y_vec if y_vec > 0 else lanes
     for first in range(0, n, DEPTH):
         depth, column, goes_on = min(DEPTH, n - first), 0, resumed + first
         while column < n_columns:
             left = n_columns - column
             vecs, row = panel_vectors(left, lanes), 0
-            y = y_at + first * y_step + column
+            y = y_at + first * y_step + column // lanes * y_vec
             while row < n_rows:
                 x, to = x_at + row * x_row + first * x_step, out_at + row * out_row + column
                 height = tile_rows(n_rows - row)
                 if height == ROWS:
                     if vecs == VECS:
                         sum_products(
-                            X, x, x_row, x_step, Y, y, y_step, depth, ROWS, VECS, out, to, out_row, left, goes_on
+                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, ROWS, VECS, out, to, out_row, left, goes_on
                         )
                     elif vecs == 2:
-                        sum_products(X, x, x_row, x_step, Y, y, y_step, depth, ROWS, 2, out, to, out_row, left, goes_on)
+                        sum_products(
+                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, ROWS, 2, out, to, out_row, left, goes_on
+                        )
                     else:
-                        sum_products(X, x, x_row, x_step, Y, y, y_step, depth, ROWS, 1, out, to, out_row, left, goes_on)
+                        sum_products(
+                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, ROWS, 1, out, to, out_row, left, goes_on
+                        )
                 elif height == FEW:
                     if vecs == VECS:
                         sum_products(
-                            X, x, x_row, x_step, Y, y, y_step, depth, FEW, VECS, out, to, out_row, left, goes_on
+                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, FEW, VECS, out, to, out_row, left, goes_on
                         )
                     elif vecs == 2:
-                        sum_products(X, x, x_row, x_step, Y, y, y_step, depth, FEW, 2, out, to, out_row, left, goes_on)
+                        sum_products(
+                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, FEW, 2, out, to, out_row, left, goes_on
+                        )
                     else:
-                        sum_products(X, x, x_row, x_step, Y, y, y_step, depth, FEW, 1, out, to, out_row, left, goes_on)
+                        sum_products(
+                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, FEW, 1, out, to, out_row, left, goes_on
+                        )
                 elif vecs == VECS:
-                    sum_products(X, x, x_row, x_step, Y, y, y_step, depth, 1, VECS, out, to, out_row, left, goes_on)
+                    sum_products(
+                        X, x, x_row, x_step, Y, y, y_step, y_vec, depth, 1, VECS, out, to, out_row, left, goes_on
+                    )
                 elif vecs == 2:
-                    sum_products(X, x, x_row, x_step, Y, y, y_step, depth, 1, 2, out, to, out_row, left, goes_on)
+                    sum_products(X, x, x_row, x_step, Y, y, y_step, y_vec, depth, 1, 2, out, to, out_row, left, goes_on)
                 else:
-                    sum_products(X, x, x_row, x_step, Y, y, y_step, depth, 1, 1, out, to, out_row, left, goes_on)
+                    sum_products(X, x, x_row, x_step, Y, y, y_step, y_vec, depth, 1, 1, out, to, out_row, left, goes_on)
                 row += height
             column += vecs * lanes
 

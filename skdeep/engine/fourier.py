@@ -53,8 +53,8 @@ def fourier_features(
                     row = max(0, min(tile * ROWS, n_samples - ROWS))
                     if weights.size:
                         sum_products(
-                            x, row * n_features, n_features, 1, weights, panel * n_features, width, n_features, ROWS,
-                            VECS, scratch, angles, width, width, 0,
+                            x, row * n_features, n_features, 1, weights, panel * n_features, width, lanes, n_features,
+                            ROWS, VECS, scratch, angles, width, width, 0,
                         )  # fmt: skip
                     else:
                         _copy_angles(x, row, n_frequencies, panel, scratch, angles)

@@ -95,13 +95,18 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     BACK_N_PIXELS,
     BACK_PIXELS_AT,  # tables: offset in Z of each pixel of the input, padded to whole tiles
     BACK_OUT_PIXELS_AT,  # tables: offset in a plane of the gradient by the input
-    WINOGRAD,  # taps along a side of the filters whose weights are transformed, 0 where none are
+    ALGORITHM,  # the short correlation whose transformed weights serve instead of the weights, -1 where none does
     WINOGRAD_FORWARD,  # whether the outputs are made from them, and the gradient by the input
     WINOGRAD_BACKWARD,
     WINOGRAD_GRADIENT,  # and that by the weights
-    POINTS,  # along a side of a transformed patch, and outputs along that of a patch
-    PATCH_SIZE,
-    TRANSFORMED_AT,  # the weights at each point, [point][input][output]
+    PATCH_ROWS,  # outputs down a patch that is a strip, whose rows only are transformed; 0 where patches are squares
+    PATCH_SIZE,  # outputs along a row of a patch, points along that of a transformed one, taps along that of a filter
+    POINTS,
+    ROW_TAPS,
+    TRANSFORMED_AT,  # the weights at each point, [point][input][output], of strips [point][row of taps][input][output]
+    BACK_TRANSFORMED_AT,  # of strips [point][input][row of taps, from the last on][output]
+    STRIP_TAPS_AT,  # tables: offset of each row of taps and each input from a transformed row of a window
+    STRIP_PAIRS_AT,  # tables: (offset of its first transformed row of inputs, of its own) of each row of outputs
     N_PATCHES,
     PATCHES_TOGETHER,  # patches whose points lie side by side
     PATCHES_AT,  # tables: of each patch the first pixel it sees, in the workspace; then its first in a plane of Z
@@ -124,7 +129,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     LAYER,  # place of the layer that drops them, each of which draws its own
     SPATIAL,  # whether the units of a channel share one hash
     N_COLUMNS,
-) = range(72)
+) = range(77)
 
 # What a step does, one phase after the other: the items of a phase run in parallel. Where samples are few, a SHARED
 # phase is one operation, of whose pixels or units each worker takes some.

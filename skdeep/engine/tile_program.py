@@ -123,7 +123,7 @@ def _distance_columns(kind, x, x_at, y, y_at, n_features, result, to):
 @part
 def _fill_products(kind, n_features, x, x_at, y, y_at, n_rows, scratch, to):
     """Sums over the features, in register tiles."""
-    width, step = slice_width(x), n_features + 1
+    lanes, width, step = lanes_of(x), slice_width(x), n_features + 1
     for first in range(0, n_features, FEATURES):
         n = min(FEATURES, n_features - first)
         for column in range(0, PANEL, width):
@@ -132,15 +132,60 @@ def _fill_products(kind, n_features, x, x_at, y, y_at, n_rows, scratch, to):
                 rows_at, at = x_at + row * step + first, to + row * PANEL + column
                 if kind == SQUARED_DISTANCE:
                     sum_squared_differences(
-                        x, rows_at, step, 1, y, columns_at, width, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
+                        x,
+                        rows_at,
+                        step,
+                        1,
+                        y,
+                        columns_at,
+                        width,
+                        lanes,
+                        n,
+                        ROWS,
+                        VECS,
+                        scratch,
+                        at,
+                        PANEL,
+                        PANEL,
+                        first,
                     )
                 elif kind == ABSOLUTE_DISTANCE:
                     sum_absolute_differences(
-                        x, rows_at, step, 1, y, columns_at, width, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
+                        x,
+                        rows_at,
+                        step,
+                        1,
+                        y,
+                        columns_at,
+                        width,
+                        lanes,
+                        n,
+                        ROWS,
+                        VECS,
+                        scratch,
+                        at,
+                        PANEL,
+                        PANEL,
+                        first,
                     )
                 else:
                     sum_products(
-                        x, rows_at, step, 1, y, columns_at, width, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
+                        x,
+                        rows_at,
+                        step,
+                        1,
+                        y,
+                        columns_at,
+                        width,
+                        lanes,
+                        n,
+                        ROWS,
+                        VECS,
+                        scratch,
+                        at,
+                        PANEL,
+                        PANEL,
+                        first,
                     )
 
 

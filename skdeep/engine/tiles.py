@@ -112,20 +112,20 @@ def _absolute_difference(a, b, total):
 
 
 def _row_tile_of(context, builder, signature, args, combine, resume=None):
-    """tile[p, q] = sum over k < n of combine(X[x_at + p * x_row + k * x_step], Y[y_at + k * y_step + q * lanes :]).
+    """tile[p, q] = sum over k < n of combine(X[x_at + p * x_row + k * x_step], Y[y_at + k * y_step + q * y_vec :]).
 
     Rows of scalars of X meet vectors of Y.
     """
-    x_, x_at_, x_row_, x_step_, y_, y_at_, y_step_, n_ = args[:8]
+    x_, x_at_, x_row_, x_step_, y_, y_at_, y_step_, y_vec_, n_ = args[:9]
     X, Y = signature.args[0], signature.args[4]
-    rows, vecs = (literal.literal_value for literal in signature.args[8:10])
+    rows, vecs = (literal.literal_value for literal in signature.args[9:11])
     vector = context.get_value_type(VecType(X.dtype))
     x_rows = [address(context, builder, X, x_, x_at_, times(builder, x_row_, p)) for p in range(rows)]
     y_base = address(context, builder, Y, y_, y_at_)
 
     def factors(k):
         x_k, y_k = builder.mul(k, x_step_), builder.gep(y_base, [builder.mul(k, y_step_)])
-        right = [load_at(builder, builder.gep(y_k, [index(q * vector.count)]), vector) for q in range(vecs)]
+        right = [load_at(builder, builder.gep(y_k, [times(builder, y_vec_, q)]), vector) for q in range(vecs)]
         return lambda p: splat_of(builder, builder.load(builder.gep(x_rows[p], [x_k])), vector), right
 
     return _contract(builder, vector, n_, (rows, vecs), factors, combine, resume=resume, loop=_rolled_loop)
@@ -138,12 +138,12 @@ def _summing(combine):
     """
 
     def sum_tile(
-        typingctx, X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS, out, at, out_row, n_columns, resumed
+        typingctx, X, x_at, x_row, x_step, Y, y_at, y_step, y_vec, n, ROWS, VECS, out, at, out_row, n_columns, resumed
     ):
         vecs = VECS.literal_value
 
         def codegen(context, builder, signature, args):
-            out_, at_, out_row_, n_columns_, resumed_ = args[10:]
+            out_, at_, out_row_, n_columns_, resumed_ = args[11:]
             vector, places = context.get_value_type(VecType(X.dtype)), []
             for p in range(ROWS.literal_value):
                 row = address(context, builder, out, out_, at_, times(builder, out_row_, p))
@@ -162,7 +162,7 @@ def _summing(combine):
                             masked_store_at(builder, value, place, left)
             return context.get_dummy_value()
 
-        arguments = X, x_at, x_row, x_step, Y, y_at, y_step, n, ROWS, VECS, out, at, out_row, n_columns, resumed
+        arguments = X, x_at, x_row, x_step, Y, y_at, y_step, y_vec, n, ROWS, VECS, out, at, out_row, n_columns, resumed
         return types.void(*arguments), codegen
 
     return intrinsic(prefer_literal=True)(sum_tile)
@@ -212,8 +212,8 @@ def correlation_tile(typingctx, x, pixels, p_at, taps, t_at, n_rows, row, n_taps
 
 
 @intrinsic(prefer_literal=True)
-def tap_gradient_tile(typingctx, x, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS):
-    """tile[t, q] = sum over p < n_pixels of x[taps[t_at + t] + x_p :] * z[z_at + q * z_plane + z_p :].
+def tap_gradient_tile(typingctx, x, x_at, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS):
+    """tile[t, q] = sum over p < n_pixels of x[x_at + taps[t_at + t] + x_p :] * z[z_at + q * z_plane + z_p :].
 
     `pixels` holds the pairs (x_p, z_p) from p_at on. Vectors of x meet vectors of z: the lanes of a tile
     are still to be summed.
@@ -222,12 +222,12 @@ def tap_gradient_tile(typingctx, x, taps, t_at, z, z_at, z_plane, pixels, p_at, 
     vector_type = VecType(x.dtype)
 
     def codegen(context, builder, signature, args):
-        x_, taps_, t_at_, z_, z_at_, z_plane_, pixels_, p_at_, n_pixels_ = args[:9]
+        x_, x_at_, taps_, t_at_, z_, z_at_, z_plane_, pixels_, p_at_, n_pixels_ = args[:10]
         vector = context.get_value_type(vector_type)
         x_taps = []
         for t in range(n_taps):
             tap = builder.load(address(context, builder, taps, taps_, t_at_, index(t)))
-            x_taps.append(address(context, builder, x, x_, tap))
+            x_taps.append(address(context, builder, x, x_, x_at_, tap))
         planes = [address(context, builder, z, z_, z_at_, times(builder, z_plane_, q)) for q in range(n_channels)]
         table = address(context, builder, pixels, pixels_, p_at_)
 
@@ -241,7 +241,7 @@ def tap_gradient_tile(typingctx, x, taps, t_at, z, z_at, z_plane, pixels, p_at, 
         return context.make_tuple(builder, signature.return_type, tile)
 
     result = types.UniTuple(vector_type, n_taps * n_channels)
-    return result(x, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS), codegen
+    return result(x, x_at, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS), codegen
 
 
 @intrinsic(prefer_literal=True)

@@ -238,8 +238,10 @@ class _Compiler:
 
     def _patches(self, bound):
         """The patches of a convolution whose weights may be transformed, else None."""
-        is_convolution = isinstance(bound.layer, Conv2D)
-        return patches(bound.layer.grid(bound.input_shape), bound.input_shape) if is_convolution else None
+        if not isinstance(bound.layer, Conv2D):
+            return None
+        n_in, n_out = bound.weights.shape[2], bound.weights.shape[3] // bound.layer.groups
+        return patches(bound.layer.grid(bound.input_shape), bound.input_shape, n_in, n_out, self.lanes)
 
     def _input_delta(self, i, bound):
         """Where layer i leaves the gradient by its input."""

@@ -5,17 +5,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skdeep.engine.short_correlations import ALGORITHMS, Algorithm
+from skdeep.engine import program as p
+from skdeep.engine.short_correlations import ALGORITHMS, SQUARE
 from skdeep.networks.geometry import Spread, pixels_in_windows
-from skdeep.networks.space import round_up
+from skdeep.networks.space import pad_to, round_up
 from skdeep.networks.windows import Windows
 
-# Patches whose points lie side by side, at the most: three register tiles, or the rows of a tile and one.
+# Square patches whose points lie side by side, at the most: three register tiles, or the rows of a tile and one.
 TOGETHER = 9
-# What the transforms take for a number that they load and store in passes along rows and columns, of inputs, of
-# outputs with what follows them, and in being transposed, in units of a product within a product of matrices; and what
-# a direct convolution takes for a product, whose tiles are larger.
-INPUTS, OUTPUTS, TRANSPOSED, DIRECT = 1.5, 2.5, 6, 0.85
+# What the transforms take for a number that they load and store in a pass, of inputs, of outputs with what follows
+# them, in being transposed, and in a sum over lanes, in units of a product within a product of matrices; and what a
+# direct convolution takes for a product, whose tiles are larger.
+INPUTS, OUTPUTS, TRANSPOSED, SUMMED, DIRECT = 1.5, 2.5, 6, 2.5, 0.85
 
 
 @dataclass(frozen=True)
@@ -24,38 +25,52 @@ class Patches:
 
     Attributes
     ----------
-    algorithm : Algorithm
+    number : int
+        Of the short correlation among `ALGORITHMS`.
     grid : Windows
         Those of the convolution.
     shape : (int, int)
         Height and width of the input.
     """
 
-    algorithm: Algorithm
+    number: int
     grid: Windows
     shape: tuple[int, int]
 
     @property
+    def algorithm(self):
+        return ALGORITHMS[self.number]
+
+    @property
+    def size(self):
+        """Outputs down and across a patch."""
+        raise NotImplementedError
+
+    @property
+    def seen(self):
+        """Inputs down and across that a patch sees."""
+        return tuple(n + k - 1 for n, k in zip(self.size, self.grid.size, strict=True))
+
+    @property
     def count(self):
         """Patches down and across."""
-        return tuple(-(-n // self.algorithm.n_outputs) for n in self.grid.count)
+        return tuple(-(-n // m) for n, m in zip(self.grid.count, self.size, strict=True))
 
     @property
     def overhang(self):
         """Rows and columns by which the last patches reach beyond the outputs."""
-        return tuple(m * self.algorithm.n_outputs - n for m, n in zip(self.count, self.grid.count, strict=True))
+        return tuple(k * m - n for k, m, n in zip(self.count, self.size, self.grid.count, strict=True))
 
     def _windows(self, size, before):
-        side, step = (size, size), (self.algorithm.n_outputs,) * 2
-        return replace(self.grid, size=side, stride=step, before=before, after=(0, 0), count=self.count)
+        return replace(self.grid, size=size, stride=self.size, before=before, after=(0, 0), count=self.count)
 
     def inputs(self):
         """The pixels of the input that each patch sees, -1 in the padding, array of shape (n_patches, n_pixels)."""
-        return pixels_in_windows(self._windows(self.algorithm.n_inputs, self.grid.before), self.shape)
+        return pixels_in_windows(self._windows(self.seen, self.grid.before), self.shape)
 
     def outputs(self):
         """The outputs of each patch, -1 beyond the last, array of shape (n_patches, n_outputs)."""
-        return pixels_in_windows(self._windows(self.algorithm.n_outputs, (0, 0)), self.grid.count)
+        return pixels_in_windows(self._windows(self.size, (0, 0)), self.grid.count)
 
     def windows(self, windows):
         """The windows of a pool behind the convolution, patch by patch.
@@ -78,53 +93,108 @@ class Patches:
         spans = np.searchsorted(of_window[order, 0], np.arange(len(outputs) + 1))
         return spans, order, place[windows[order]]
 
+    def times(self, n_in, n_out, lanes):
+        """What outputs, the gradient by the input and, beside it, that by the weights take for a patch."""
+        raise NotImplementedError
+
+    def pays(self, n_in, n_out, lanes):
+        """Whether each of the three takes less time so than directly."""
+        return [own < direct for own, direct in self._beside_direct(n_in, n_out, lanes)]
+
+    def time(self, n_in, n_out, lanes):
+        """What a step takes if each of the three goes the faster way."""
+        return sum(map(min, self._beside_direct(n_in, n_out, lanes)))
+
+    def _beside_direct(self, n_in, n_out, lanes):
+        products = DIRECT * math.prod(self.grid.size) * n_in * n_out
+        pixels = math.prod(self.grid.count), math.prod(self.shape), math.prod(self.grid.count)
+        times = self.times(n_in, n_out, lanes)
+        return [(math.prod(self.count) * own, n * products) for own, n in zip(times, pixels, strict=True)]
+
+
+class Squares(Patches):
+    """Patches transformed along their rows and along their columns."""
+
+    @property
+    def size(self):
+        return (self.algorithm.n_outputs,) * 2
+
     @property
     def together(self):
         """Patches whose points lie side by side."""
         n = math.prod(self.count)
         return -(-n // -(-n // TOGETHER))
 
-    def scratch_size(self, n_in, n_out):
-        """Vectors that a worker needs for inputs and outputs of so many vectors of channels."""
-        size, points, reach = self._sizes
-        inputs, outputs = n_in * self.together | 1, n_out * self.together | 1
-        return points**2 * (1 + inputs) + points * ((1 + reach) * inputs + (1 + size) * outputs)
+    def times(self, n_in, n_out, lanes):
+        size, points, reach = self.size[0], self.algorithm.n_points, self.seen[0]
+        inputs, outputs, padded = (reach + points) ** 2, (size + points) ** 2, round_up(n_out, lanes)
+        products, transposed = points**2 * n_in * n_out, TRANSPOSED * points**2 * padded
+        forward = products + INPUTS * n_in * inputs + OUTPUTS * n_out * outputs
+        backward = products + OUTPUTS * n_in * inputs + INPUTS * n_out * outputs
+        return forward, backward, points**2 * n_in * padded + INPUTS * n_in * inputs + transposed
 
-    def pays_forward(self, n_in, n_out):
-        """Whether outputs take less time so."""
-        size, points, reach = self._sizes
-        transforms = INPUTS * n_in * (reach + points) ** 2 + OUTPUTS * n_out * (size + points) ** 2
-        return self._pays(n_in, n_out, transforms, math.prod(self.grid.count))
+    def columns(self, space, n_in, n_out, gradient):
+        """The columns of an operation that are of squares only, and a worker's scratch."""
+        size, points, reach = self.size[0], self.algorithm.n_points, self.seen[0]
+        inputs, outputs = (-(-n // space.across) * self.together | 1 for n in (n_in, n_out))
+        padded = round_up(n_out, space.lanes)
+        # By the weights at each point, and outputs whose lanes are channels.
+        extra = padded * self.together + points**2 * n_in * padded // space.lanes if gradient else 0
+        transforms = points * ((1 + reach) * inputs + (1 + size) * outputs)
+        space.scratch(points**2 * (1 + inputs) + transforms + extra)
+        return dict(PATCH_ROWS=0, TRANSFORMED_AT=space.packed(points**2 * n_in * n_out), PATCHES_TOGETHER=self.together)
 
-    def pays_backward(self, n_in, n_out):
-        """Whether the gradient by the input takes less time so."""
-        size, points, reach = self._sizes
-        transforms = OUTPUTS * n_in * (reach + points) ** 2 + INPUTS * n_out * (size + points) ** 2
-        return self._pays(n_in, n_out, transforms, math.prod(self.shape))
 
-    def pays_gradient(self, n_in, n_out, lanes):
-        """Whether the gradient by the weights takes less time so, beside that by the input."""
-        _, points, reach = self._sizes
-        padded = round_up(n_out, lanes)
-        transforms = INPUTS * n_in * (reach + points) ** 2 + TRANSPOSED * points**2 * padded
-        return self._pays(n_in, padded, transforms, math.prod(self.grid.count) * n_out / padded)
+class Strips(Patches):
+    """Patches that are as high as the outputs, transformed along their rows."""
 
     @property
-    def _sizes(self):
-        return self.algorithm.n_outputs, self.algorithm.n_points, self.algorithm.n_inputs
+    def size(self):
+        return self.grid.count[0], self.algorithm.n_outputs
 
-    def _pays(self, n_in, n_out, transforms, n_direct):
-        products = self.algorithm.n_points**2 * n_in * n_out
-        direct = DIRECT * n_direct * math.prod(self.grid.size) * n_in * n_out
-        return math.prod(self.count) * (products + transforms) < direct
+    def times(self, n_in, n_out, lanes):
+        (height, size), (n_rows, reach), points = self.size, self.seen, self.algorithm.n_points
+        taps, inputs, outputs = self.grid.size[0], n_rows * (reach + points), height * (size + points)
+        products = points * taps * n_in * n_out
+        forward = height * products + INPUTS * n_in * inputs + OUTPUTS * n_out * outputs
+        backward = (height + taps // 2) * products + OUTPUTS * n_in * inputs + INPUTS * n_out * outputs
+        tiled = points * round_up(taps * n_in, p.TAPS) * round_up(n_out, p.GRADIENT_CHANNELS)
+        return forward, backward, (height + SUMMED) * tiled + INPUTS * n_in * inputs
+
+    def columns(self, space, n_in, n_out, gradient):
+        """The columns of an operation that are of strips only, and a worker's scratch."""
+        height, (n_rows, reach), points = self.size[0], self.seen, self.algorithm.n_points
+        taps, lanes, padded = self.grid.size[0], space.lanes, round_up(n_out, space.lanes)
+        if space.across == 1:
+            inputs, outputs, margins = n_in * n_rows | 1, n_out * height | 1, 2 * (taps - 1) * n_out
+        else:
+            inputs, outputs, margins = -(-n_in * n_rows // lanes) + 1, padded * height // lanes, 0
+        extra = points * taps * n_in * padded // lanes if gradient else 0
+        space.scratch(n_rows * reach + points * (1 + inputs + outputs + margins) + extra)
+        rows, terms = np.arange(height)[:, None] * lanes, np.arange(taps * n_in) * lanes
+        return dict(
+            PATCH_ROWS=height,
+            TRANSFORMED_AT=space.packed(points * taps * n_in * n_out),
+            BACK_TRANSFORMED_AT=space.packed(points * taps * n_in * n_out),
+            STRIP_TAPS_AT=space.table(pad_to(terms, p.TAPS)),
+            STRIP_PAIRS_AT=space.table(rows * [n_in, n_out]),
+        )
 
 
-def patches(grid, shape):
-    """The patches of a convolution, None where Winograd's algorithm does not serve."""
-    square = grid.size[0] == grid.size[1]
-    if not square or grid.size[0] not in ALGORITHMS or grid.stride != (1, 1) or grid.dilation != (1, 1):
-        return None
-    return Patches(ALGORITHMS[grid.size[0]], grid, tuple(shape[:2]))
+def candidates(grid, shape):
+    """The patches that a convolution may take, none where Winograd's algorithm does not serve."""
+    if grid.stride != (1, 1) or grid.dilation != (1, 1):
+        return []
+    numbers = [i for i, algorithm in enumerate(ALGORITHMS) if algorithm.n_taps == grid.size[1]]
+    squares = [Squares(i, grid, shape) for i in numbers if i in SQUARE and grid.size[0] == grid.size[1]]
+    # Beyond the outputs the frame Z has as many zeros as the filter has taps but one.
+    return [cut for cut in [*squares, *(Strips(i, grid, shape) for i in numbers)] if cut.overhang[1] < grid.size[1]]
+
+
+def patches(grid, shape, n_in, n_out, lanes):
+    """The fastest patches for a convolution between so many channels, None where there are none."""
+    shape = tuple(shape[:2])
+    return min(candidates(grid, shape), key=lambda cut: cut.time(n_in, n_out, lanes), default=None)
 
 
 def winograd_columns(cut, space, planes, out_planes, places, windows, columns):
@@ -142,29 +212,23 @@ def winograd_columns(cut, space, planes, out_planes, places, windows, columns):
     columns : dict
         The other columns.
     """
-    n_in, n_out, points = columns["N_INPUTS"], columns["N_OUTPUTS"], cut.algorithm.n_points
-    placed = cut.windows(windows)
-    forward = placed is not None and cut.pays_forward(n_in, n_out)
-    backward = "BACK_TILES_AT" in columns and cut.pays_backward(n_in, n_out)
-    gradient = backward and cut.pays_gradient(n_in, n_out, space.lanes)
+    n_in, n_out = columns["N_INPUTS"], columns["N_OUTPUTS"]
+    placed, (forward, backward, gradient) = cut.windows(windows), cut.pays(n_in, n_out, space.lanes)
+    forward = placed is not None and forward
+    backward = "BACK_TILES_AT" in columns and backward
+    gradient = backward and gradient
     if not (forward or backward):
         return {}
-    vectors = [-(-n // space.across) for n in (n_in, n_out)]
-    padded = round_up(n_out, space.lanes)
-    # By the weights at each point, and outputs whose lanes are channels.
-    extra = padded * cut.together + points**2 * n_in * padded // space.lanes if gradient else 0
-    space.scratch(cut.scratch_size(*vectors) + extra)
     spread, firsts = Spread(cut.shape, cut.grid), cut.outputs()[:, 0]
-    result = dict(
-        WINOGRAD=cut.algorithm.n_taps,
+    result = cut.columns(space, n_in, n_out, gradient) | dict(
+        ALGORITHM=cut.number,
         WINOGRAD_FORWARD=int(forward),
         WINOGRAD_BACKWARD=int(backward),
         WINOGRAD_GRADIENT=int(gradient),
-        POINTS=points,
         PATCH_SIZE=cut.algorithm.n_outputs,
-        TRANSFORMED_AT=space.packed(points**2 * n_in * n_out),
+        POINTS=cut.algorithm.n_points,
+        ROW_TAPS=cut.algorithm.n_taps,
         N_PATCHES=len(firsts),
-        PATCHES_TOGETHER=cut.together,
         PATCHES_AT=space.table(np.concatenate([places[firsts], spread.outputs()[firsts] * space.lanes])),
         PIXEL_STEP=planes.pixel_step,
         ROW_STEP=planes.width * planes.pixel_step,
