@@ -24,11 +24,10 @@ from skdeep.engine.jit import compiled, integer, integers, integers_out, out, re
 from skdeep.engine.program import (
     CHANNEL_VECTORS,
     CHANNELS_IN_LANES,
-    GRADIENT_CHANNELS,
+    HIGH,
     NARROW,
     PIXELS,
     SAMPLES_IN_LANES,
-    TAPS,
     WIDE,
 )
 from skdeep.engine.simd import (
@@ -571,21 +570,24 @@ def test_correlation_tile_with_channels_in_the_lanes(n_rows, row, n, dtype, rng)
     np.testing.assert_array_equal(to, x[pixels[:, None] + taps[taken]] @ w[taken])
 
 
+TAPS, CHANNELS = HIGH
+
+
 @compiled
 def _tap_gradients(x: reals, taps: integers, z: reals, plane: integer, pairs: integers, n_pixels: integer, to: out):
     width = lanes_of(x)
-    tile = tap_gradient_tile(x, taps, 1, z, width, plane, pairs, 2, n_pixels, TAPS, GRADIENT_CHANNELS)
-    store_tile(tile, to, 0, GRADIENT_CHANNELS * width, width, GRADIENT_CHANNELS)
+    tile = tap_gradient_tile(x, 0, taps, 1, z, width, plane, pairs, 2, n_pixels, TAPS, CHANNELS)
+    store_tile(tile, to, 0, CHANNELS * width, width, CHANNELS)
 
 
 @DTYPES
 @pytest.mark.parametrize("n_pixels", [0, 1, 11])
 def test_tap_gradient_tile(n_pixels, dtype, rng):
     width, plane = lanes(np.dtype(dtype)), 15
-    x, z = integers_like(rng, (40, width), dtype), integers_like(rng, (GRADIENT_CHANNELS, plane, width), dtype)
+    x, z = integers_like(rng, (40, width), dtype), integers_like(rng, (CHANNELS, plane, width), dtype)
     taps, (x_at, z_at) = rng.integers(0, 20, TAPS), rng.integers(0, plane, (2, n_pixels))
     pairs = np.pad(np.column_stack([x_at, z_at]).ravel() * width, (2, 1))
-    to = np.zeros((TAPS, GRADIENT_CHANNELS, width), dtype)
+    to = np.zeros((TAPS, CHANNELS, width), dtype)
     shifted = np.pad(z.ravel(), (width, 0))
     _tap_gradients(x.ravel(), np.pad(taps * width, (1, 0)), shifted, plane * width, pairs, n_pixels, to.reshape(-1))
     np.testing.assert_array_equal(to, np.einsum("tpl,qpl->tql", x[taps[:, None] + x_at], z[:, z_at]))

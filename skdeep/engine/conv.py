@@ -27,14 +27,16 @@ from skdeep.engine.program import (
     BACK_TAP_ROWS_AT,
     BACK_TAPS_AT,
     BACK_TILES_AT,
+    BROAD,
     CHANNEL_VECTORS,
     CHANNELS_IN_LANES,
     DELTA_AT,
-    GRADIENT_CHANNELS,
     GRADIENT_PIXELS,
+    HIGH,
     IN_AT,
     IN_STRIDE,
     INPUT_DELTA_AT,
+    IS_BROAD,
     N_INPUTS,
     N_OUTPUTS,
     N_PATCHES,
@@ -55,7 +57,6 @@ from skdeep.engine.program import (
     SAMPLES_IN_LANES,
     SLOTS,
     TAP_ROWS_AT,
-    TAPS,
     TAPS_AT,
     TILES_AT,
     W_AT,
@@ -253,7 +254,11 @@ def convolution_backward(op, tables, ws, packed, scratch, partial):
         winograd_backward(op, tables, ws, packed, scratch, partial)
     if op[WINOGRAD_GRADIENT] != 1:
         for first in range(0, op[N_PIXELS], GRADIENT_PIXELS):
-            _weight_gradient(op, tables, ws, partial, first, min(GRADIENT_PIXELS, op[N_PIXELS] - first))
+            n_pixels = min(GRADIENT_PIXELS, op[N_PIXELS] - first)
+            if op[IS_BROAD]:
+                _broad_weight_gradient(op, tables, ws, partial, first, n_pixels)
+            else:
+                _high_weight_gradient(op, tables, ws, partial, first, n_pixels)
     if op[INPUT_DELTA_AT] >= 0 and op[WINOGRAD_BACKWARD] != 1:
         tiles = op[BACK_TILES_AT], op[BACK_TILES_AT] + op[BACK_N_TILES]
         middle = tiles[0] + op[BACK_N_WIDE]
@@ -295,22 +300,28 @@ def _spread_delta(op, tables, ws, partial):
         partial[op[B_AT] + channel] += lane_sum(bias)
 
 
-@part
-def _weight_gradient(op, tables, ws, partial, first, n_pixels):
-    """Add what some of the pixels give to the gradient by the weights."""
-    n_out, n_taps, pairs_at = op[N_OUTPUTS], op[N_TAPS], op[PIXEL_PAIRS_AT] + 2 * first
-    for channel in range(0, n_out, GRADIENT_CHANNELS):
-        z_at = op[Z_AT] + channel * op[Z_STRIDE]
-        for tap in range(0, n_taps, TAPS):
-            taps_at = op[TAPS_AT] + tap
-            tile = tap_gradient_tile(
-                ws, 0, tables, taps_at, ws, z_at, op[Z_STRIDE], tables, pairs_at, n_pixels, TAPS, GRADIENT_CHANNELS
-            )
-            store_lane_sums(tile, ws, 0)
-            for t in range(min(TAPS, n_taps - tap)):
-                w_at = op[W_AT] + tables[op[TAP_ROWS_AT] + tap + t] + channel
-                for q in range(min(GRADIENT_CHANNELS, n_out - channel)):
-                    partial[w_at + q] += ws[t * GRADIENT_CHANNELS + q]
+def _weight_gradient_of(TAPS, CHANNELS):
+    @part
+    def weight_gradient(op, tables, ws, partial, first, n_pixels):
+        """Add what some of the pixels give to the gradient by the weights."""
+        n_out, n_taps, pairs_at = op[N_OUTPUTS], op[N_TAPS], op[PIXEL_PAIRS_AT] + 2 * first
+        for channel in range(0, n_out, CHANNELS):
+            z_at = op[Z_AT] + channel * op[Z_STRIDE]
+            for tap in range(0, n_taps, TAPS):
+                taps_at = op[TAPS_AT] + tap
+                tile = tap_gradient_tile(
+                    ws, 0, tables, taps_at, ws, z_at, op[Z_STRIDE], tables, pairs_at, n_pixels, TAPS, CHANNELS
+                )
+                store_lane_sums(tile, ws, 0)
+                for t in range(min(TAPS, n_taps - tap)):
+                    w_at = op[W_AT] + tables[op[TAP_ROWS_AT] + tap + t] + channel
+                    for q in range(min(CHANNELS, n_out - channel)):
+                        partial[w_at + q] += ws[t * CHANNELS + q]
+
+    return weight_gradient
+
+
+_high_weight_gradient, _broad_weight_gradient = _weight_gradient_of(*HIGH), _weight_gradient_of(*BROAD)
 
 
 def _input_delta_of(CHANNELS):

@@ -22,13 +22,13 @@ CHUNKS_TOGETHER = 8
 SCRATCH = 32
 
 # The register tiles. Correlations: pixels x channels, one of two widths. Gradients of the weights: taps x
-# channels. With 16 registers they are smaller.
+# channels, one of two shapes. With 16 registers they are smaller.
 _many = target.VECTOR_REGISTERS == 32
 PIXELS, NARROW, WIDE = (4, 4, 6) if _many else (4, 2, 3)
 # With channels in the lanes: pixels x vectors of channels.
 CHANNEL_VECTORS = 2
 SAMPLES_IN_LANES, CHANNELS_IN_LANES = range(2)
-TAPS, GRADIENT_CHANNELS = (5, 4) if _many else (4, 3)
+HIGH, BROAD = ((5, 4), (4, 6)) if _many else ((4, 3), (3, 4))
 # Pixels that a gradient of weights sums at a time: what they take of a few channels fits into the nearest cache.
 GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
 
@@ -82,6 +82,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     Z_STRIDE,
     Z_PIXELS_AT,  # tables: [window][pixel] offset in a plane of Z, or of the gradient by the input; -1 in the padding
     OVERLAPPING,  # windows share pixels, or those of a pool leave some out
+    IS_BROAD,  # whether tiles of gradients of weights are BROAD, or else HIGH
     N_PIXELS,
     PIXEL_PAIRS_AT,  # tables: (offset in an input plane, offset in a plane of Z) of each pixel
     BACK_PACKED_AT,  # the transposed weights
@@ -129,7 +130,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     LAYER,  # place of the layer that drops them, each of which draws its own
     SPATIAL,  # whether the units of a channel share one hash
     N_COLUMNS,
-) = range(77)
+) = range(78)
 
 # What a step does, one phase after the other: the items of a phase run in parallel. Where samples are few, a SHARED
 # phase is one operation, of whose pixels or units each worker takes some.

@@ -16,7 +16,7 @@ from skdeep.engine.program import (
     ALGORITHM,
     BACK_N_PIXELS,
     BACK_TRANSFORMED_AT,
-    GRADIENT_CHANNELS,
+    HIGH,
     IN_STRIDE,
     INPUT_DELTA_AT,
     N_INPUTS,
@@ -33,7 +33,6 @@ from skdeep.engine.program import (
     ROW_TAPS,
     STRIP_PAIRS_AT,
     STRIP_TAPS_AT,
-    TAPS,
     TRANSFORMED_AT,
     W_AT,
     W_STRIDE,
@@ -53,6 +52,9 @@ from skdeep.engine.short_correlations import (
 )
 from skdeep.engine.simd import add, lanes_of, load, splat, store, store_span
 from skdeep.engine.tiles import VECS, store_lane_sums, tap_gradient_tile
+
+# The register tile of gradients.
+TERMS, TERM_CHANNELS = HIGH
 
 
 @part
@@ -200,37 +202,50 @@ def _deltas_of_point(op, packed, scratch, point, at, to):
 
 
 @part
+def _tiles_of_terms(op):
+    """Register tiles of a gradient by the weights, along the rows of taps with their inputs and along the outputs."""
+    n_terms = _rows_of_taps(op) * op[N_INPUTS]
+    return (n_terms + TERMS - 1) // TERMS, (op[N_OUTPUTS] + TERM_CHANNELS - 1) // TERM_CHANNELS
+
+
+@part
 def _gradient_of_points(op, tables, ws, scratch, in_at, out_at, out_step, gradient_at, strip):
-    """Gradient by the transformed weights, of one strip: the sum goes over its rows and over the samples."""
-    lanes, n_out, n_terms = lanes_of(ws), op[N_OUTPUTS], _rows_of_taps(op) * op[N_INPUTS]
+    """Gradient by the transformed weights, of one strip: the sum goes over its rows and over the samples.
+
+    It stays in the order of the tiles, [point][tile of terms][tile of outputs][term][output].
+    """
+    lanes, (term_tiles, channel_tiles) = lanes_of(ws), _tiles_of_terms(op)
     _, in_step, _ = _sizes(op, lanes)
-    width = whole_vectors(n_out, lanes)
+    size = TERMS * TERM_CHANNELS
+    step = whole_vectors(term_tiles * channel_tiles * size, lanes)
     for point in range(op[POINTS]):
-        for channel in range(0, n_out, GRADIENT_CHANNELS):
-            z_at = out_at + point * out_step + channel * lanes
-            for tap in range(0, n_terms, TAPS):
-                tile = tap_gradient_tile(
-                    scratch, in_at + point * in_step, tables, op[STRIP_TAPS_AT] + tap, scratch, z_at, lanes, tables,
-                    op[STRIP_PAIRS_AT], op[PATCH_ROWS], TAPS, GRADIENT_CHANNELS,
-                )  # fmt: skip
-                store_lane_sums(tile, ws, 0)
-                for t in range(min(TAPS, n_terms - tap)):
-                    to = gradient_at + (point * n_terms + tap + t) * width + channel
-                    for q in range(min(GRADIENT_CHANNELS, n_out - channel)):
-                        total = ws[t * GRADIENT_CHANNELS + q]
-                        scratch[to + q] = total if strip == 0 else scratch[to + q] + total
+        for tile in range(term_tiles * channel_tiles):
+            taps_at = op[STRIP_TAPS_AT] + tile // channel_tiles * TERMS
+            z_at = out_at + point * out_step + tile % channel_tiles * TERM_CHANNELS * lanes
+            sums = tap_gradient_tile(
+                scratch, in_at + point * in_step, tables, taps_at, scratch, z_at, lanes, tables, op[STRIP_PAIRS_AT],
+                op[PATCH_ROWS], TERMS, TERM_CHANNELS,
+            )  # fmt: skip
+            store_lane_sums(sums, ws, 0)
+            # Zeros fill the last vector up.
+            for v in range(0, size, lanes):
+                to, total = gradient_at + point * step + tile * size + v, load(ws, v)
+                store(add(total, load(scratch, to)) if strip > 0 else total, scratch, to)
 
 
 @part
 def _weight_gradient(op, scratch, at, partial):
     """Add the gradient by the weights, from that by the transformed ones."""
-    lanes, n_in, n_out = lanes_of(scratch), op[N_INPUTS], op[N_OUTPUTS]
-    n_terms, width, n_taps = _rows_of_taps(op) * n_in, whole_vectors(n_out, lanes), op[ROW_TAPS]
-    for term in range(n_terms):
-        r, i = term // n_in, term % n_in
-        for o in range(0, n_out, lanes):
-            adjoint_weights(op[ALGORITHM], scratch, at + term * width + o, 0, n_terms * width, scratch, 0, 0, lanes, 1)
-            for s in range(n_taps):
-                to = op[W_AT] + ((r * n_taps + s) * n_in + i) * op[W_STRIDE] + o
-                for q in range(min(lanes, n_out - o)):
-                    partial[to + q] += scratch[s * lanes + q]
+    lanes, n_in, n_out, n_taps = lanes_of(scratch), op[N_INPUTS], op[N_OUTPUTS], op[ROW_TAPS]
+    term_tiles, channel_tiles = _tiles_of_terms(op)
+    n_terms, size = _rows_of_taps(op) * n_in, TERMS * TERM_CHANNELS
+    step = whole_vectors(term_tiles * channel_tiles * size, lanes)
+    adjoint_weights(op[ALGORITHM], scratch, at, lanes, step, scratch, at, lanes, step, step // lanes)
+    for tile in range(term_tiles * channel_tiles):
+        first, channel = tile // channel_tiles * TERMS, tile % channel_tiles * TERM_CHANNELS
+        for s in range(n_taps):
+            for t in range(min(TERMS, n_terms - first)):
+                r, i = (first + t) // n_in, (first + t) % n_in
+                to = op[W_AT] + ((r * n_taps + s) * n_in + i) * op[W_STRIDE] + channel
+                for q in range(min(TERM_CHANNELS, n_out - channel)):
+                    partial[to + q] += scratch[at + s * step + tile * size + t * TERM_CHANNELS + q]

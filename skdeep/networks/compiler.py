@@ -32,7 +32,7 @@ from skdeep.networks.layers import (
     LocallyConnected2D,
     MaxPool2D,
 )
-from skdeep.networks.space import Maps, Rows, Space, pad_to, round_up
+from skdeep.networks.space import Maps, Rows, Space, pad_to, round_up, whole_tiles
 from skdeep.networks.winograd import patches, winograd_columns
 
 # Parameters that one task of an update takes: small enough to share among threads, large enough to pay.
@@ -377,6 +377,7 @@ class _Compiler:
         else:
             width = p.CHANNEL_VECTORS * self.lanes
             tiles, n_wide = np.arange(0, n_out + width, width), 0
+        gradient_tile = min(p.HIGH, p.BROAD, key=lambda tile: whole_tiles(tile, area * n_in, n_out))
         columns = dict(
             W_AT=bound.weights.start + group * n_out,
             W_STRIDE=row,
@@ -388,7 +389,7 @@ class _Compiler:
             N_TILES=len(tiles) - 1,
             N_WIDE=n_wide,
             N_TAPS=area * n_in,
-            TAPS_AT=self.space.table(pad_to(planes.taps(grid, channels).ravel(), p.TAPS)),
+            TAPS_AT=self.space.table(pad_to(planes.taps(grid, channels).ravel(), gradient_tile[0])),
             TAP_ROWS_AT=self.space.table((np.arange(area) * n_in + channels[:, None]) * row),
             N_WINDOWS=len(windows),
             WINDOW=windows.shape[1],
@@ -397,6 +398,7 @@ class _Compiler:
         )
         if self.training:
             columns |= self._deltas_of_outputs(bound, planes, windows, places, n_out)
+            columns |= dict(IS_BROAD=gradient_tile == p.BROAD)
             columns |= dict(ARGMAX_AT=self.space.vectors(len(windows) * tiles[-1]) if windows.shape[1] > 1 else -1)
         if input_delta_at >= 0:
             spread, (back_tiles, back_n_wide) = Spread(bound.input_shape, grid), _tiles(n_in)
@@ -424,7 +426,7 @@ class _Compiler:
         spread = Spread(bound.input_shape, bound.layer.grid(bound.input_shape))
         outputs, covered = spread.outputs() * self.lanes, np.unique(windows)
         return dict(
-            Z_AT=self.space.vectors(spread.plane * round_up(n_out, p.GRADIENT_CHANNELS)),
+            Z_AT=self.space.vectors(spread.plane * round_up(n_out, max(p.HIGH[1], p.BROAD[1]))),
             Z_STRIDE=spread.plane * self.lanes,
             Z_PIXELS_AT=self.space.table(outputs[windows]),
             OVERLAPPING=covered.size < windows.size,

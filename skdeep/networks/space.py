@@ -14,6 +14,11 @@ def round_up(n, multiple):
     return -(-n // multiple) * multiple
 
 
+def whole_tiles(tile, *sizes):
+    """The numbers of whole tiles that cover a matrix."""
+    return math.prod(round_up(n, side) for n, side in zip(sizes, tile, strict=True))
+
+
 def pad_to(values, multiple):
     return np.pad(values, (0, -values.size % multiple), mode="edge")
 

@@ -8,7 +8,7 @@ import numpy as np
 from skdeep.engine import program as p
 from skdeep.engine.short_correlations import ALGORITHMS, SQUARE
 from skdeep.networks.geometry import Spread, pixels_in_windows
-from skdeep.networks.space import pad_to, round_up
+from skdeep.networks.space import pad_to, round_up, whole_tiles
 from skdeep.networks.windows import Windows
 
 # Square patches whose points lie side by side, at the most: three register tiles, or the rows of a tile and one.
@@ -158,25 +158,26 @@ class Strips(Patches):
         products = points * taps * n_in * n_out
         forward = height * products + INPUTS * n_in * inputs + OUTPUTS * n_out * outputs
         backward = (height + taps // 2) * products + OUTPUTS * n_in * inputs + INPUTS * n_out * outputs
-        tiled = points * round_up(taps * n_in, p.TAPS) * round_up(n_out, p.GRADIENT_CHANNELS)
-        return forward, backward, (height + SUMMED) * tiled + INPUTS * n_in * inputs
+        gradient = (height + SUMMED) * points * whole_tiles(p.HIGH, taps * n_in, n_out)
+        return forward, backward, gradient + INPUTS * n_in * inputs
 
     def columns(self, space, n_in, n_out, gradient):
         """The columns of an operation that are of strips only, and a worker's scratch."""
         height, (n_rows, reach), points = self.size[0], self.seen, self.algorithm.n_points
-        taps, lanes, padded = self.grid.size[0], space.lanes, round_up(n_out, space.lanes)
+        taps, lanes = self.grid.size[0], space.lanes
         if space.across == 1:
             inputs, outputs, margins = n_in * n_rows | 1, n_out * height | 1, 2 * (taps - 1) * n_out
         else:
-            inputs, outputs, margins = -(-n_in * n_rows // lanes) + 1, padded * height // lanes, 0
-        extra = points * taps * n_in * padded // lanes if gradient else 0
+            inputs, outputs, margins = -(-n_in * n_rows // lanes) + 1, round_up(n_out, lanes) * height // lanes, 0
+        # By the weights at each point, the last vector of a tile being filled up.
+        extra = points * -(-whole_tiles(p.HIGH, taps * n_in, n_out) // lanes) + p.SCRATCH if gradient else 0
         space.scratch(n_rows * reach + points * (1 + inputs + outputs + margins) + extra)
         rows, terms = np.arange(height)[:, None] * lanes, np.arange(taps * n_in) * lanes
         return dict(
             PATCH_ROWS=height,
             TRANSFORMED_AT=space.packed(points * taps * n_in * n_out),
             BACK_TRANSFORMED_AT=space.packed(points * taps * n_in * n_out),
-            STRIP_TAPS_AT=space.table(pad_to(terms, p.TAPS)),
+            STRIP_TAPS_AT=space.table(pad_to(terms, p.HIGH[0])),
             STRIP_PAIRS_AT=space.table(rows * [n_in, n_out]),
         )
 
