@@ -203,19 +203,29 @@ def test_whole_numbers_come_out_exact(kind, kernel_size, dtype, monkeypatch, rng
 @pytest.mark.parametrize(
     ("layer", "n_inputs", "chosen"),
     [
-        (Conv2D(64, 3), 64, [3, 1, 1, 1]),
-        (Conv2D(50, 5, padding="valid"), 20, [5, 1, 1, 1]),
-        (Conv2D(6, 5), 1, [-1, -1, -1, -1]),  # the transforms of one channel
-        (Conv2D(64, 3, stride=2), 64, [-1, -1, -1, -1]),
-        (Conv2D(64, 3, dilation=2), 64, [-1, -1, -1, -1]),
-        (Conv2D(64, (3, 5)), 64, [-1, -1, -1, -1]),
-        (Conv2D(64, 1), 64, [-1, -1, -1, -1]),
-        (Conv2D(64, 3, groups=64), 64, [-1, -1, -1, -1]),
+        (Conv2D(64, 3), 64, (THREE, False)),
+        (Conv2D(50, 5, padding="valid"), 20, (FIVE, False)),
+        (Conv2D(16, 5, padding=1), 8, (LONG_FIVE, True)),
+        (Conv2D(32, (3, 5)), 16, (FIVE, True)),
+        (Conv2D(6, 5), 1, None),  # the transforms of one channel
+        (Conv2D(64, 3, stride=2), 64, None),
+        (Conv2D(64, 3, dilation=2), 64, None),
+        (Conv2D(64, (5, 2)), 64, None),
+        (Conv2D(64, 1), 64, None),
+        (Conv2D(64, 3, groups=64), 64, None),
     ],
     ids=str,
 )
 def test_chosen_where_it_takes_less_time(layer, n_inputs, chosen):
+    """The short correlation, and whether along strips; the same for predictions."""
     network = Network([Conv2D(n_inputs, 1), layer, Dense(2)], (12, 12, 1))
-    columns = [program.WINOGRAD, program.WINOGRAD_FORWARD, program.WINOGRAD_BACKWARD, program.WINOGRAD_GRADIENT]
-    assert (convolutions(network)[1:, columns] == chosen).all()
-    assert (convolutions(network, training=False)[1:, columns[:2]] == chosen[:2]).all()
+    for training in (True, False):
+        operations = convolutions(network, training=training)[1:]
+        assert (operations[:, program.WINOGRAD_FORWARD] == (1 if chosen else -1)).all()
+        if chosen:
+            strips = operations[:, program.PATCH_ROWS] > 0
+            assert (operations[:, program.ALGORITHM] == chosen[0]).all()
+            assert (strips == chosen[1]).all()
+        if training:
+            columns = [program.WINOGRAD_BACKWARD, program.WINOGRAD_GRADIENT]
+            assert (operations[:, columns] == (1 if chosen else -1)).all()

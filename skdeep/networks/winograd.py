@@ -14,9 +14,9 @@ from skdeep.networks.windows import Windows
 # Square patches whose points lie side by side, at the most: three register tiles, or the rows of a tile and one.
 TOGETHER = 9
 # What the transforms take for a number that they load and store in a pass, of inputs, of outputs with what follows
-# them, in being transposed, and in a sum over lanes, in units of a product within a product of matrices; and what a
-# direct convolution takes for a product, whose tiles are larger.
-INPUTS, OUTPUTS, TRANSPOSED, SUMMED, DIRECT = 1.5, 2.5, 6, 2.5, 0.85
+# them, and of those of strips with what their shorter sums cost, in being transposed, and in a sum over lanes, in units
+# of a product within a product of matrices; and what a direct convolution takes for a product, whose tiles are larger.
+INPUTS, OUTPUTS, STRIP_OUTPUTS, TRANSPOSED, SUMMED, DIRECT = 1.5, 2.5, 4.5, 6, 2.5, 0.85
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,8 @@ class Strips(Patches):
         (height, size), (n_rows, reach), points = self.size, self.seen, self.algorithm.n_points
         taps, inputs, outputs = self.grid.size[0], n_rows * (reach + points), height * (size + points)
         products = points * taps * n_in * n_out
-        forward = height * products + INPUTS * n_in * inputs + OUTPUTS * n_out * outputs
-        backward = (height + taps // 2) * products + OUTPUTS * n_in * inputs + INPUTS * n_out * outputs
+        forward = height * products + INPUTS * n_in * inputs + STRIP_OUTPUTS * n_out * outputs
+        backward = (height + taps // 2) * products + STRIP_OUTPUTS * n_in * inputs + INPUTS * n_out * outputs
         gradient = (height + SUMMED) * points * whole_tiles(p.HIGH, taps * n_in, n_out)
         return forward, backward, gradient + INPUTS * n_in * inputs
 
