@@ -24,6 +24,7 @@ from skdeep.engine.simd import (
     lanes_of,
     load,
     multiply,
+    prefetch,
     splat,
     store,
     store_span,
@@ -248,11 +249,23 @@ def dense_backward(op, theta, rows, scratch, row, n_rows):
 
 
 @part
-def dense_weight_gradient(op, rows, n_rows, start, stop, grad, at):
-    """rows[in].T rows[delta] for the inputs start..stop, summed over the samples in order, to grad[at:]."""
-    n_out, in_stride, out_stride = op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE]
-    x_at, n_in = op[IN_AT] + start, stop - start
-    matrix_product(rows, x_at, 1, in_stride, rows, op[DELTA_AT], out_stride, n_rows, grad, at, n_out, n_in, n_out)
+def dense_weight_gradient(op, theta, rows, n_rows, start, stop, grad, at):
+    """rows[in].T rows[delta] for the inputs start..stop, summed over the samples in order, to grad[at:].
+
+    The weights, which the other cores have read and this one is about to write, are asked for tile by tile: what that
+    takes passes with the sums.
+    """
+    n_out, in_stride, out_stride, lanes = op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE], lanes_of(rows)
+    for i in range(start, stop, ROWS):
+        x_at, n_in, column = op[IN_AT] + i, min(ROWS, stop - i), 0
+        while column < n_out:
+            width = min(panel_vectors(n_out - column, lanes) * lanes, n_out - column)
+            for k in range(n_in):
+                for c in range(0, width, lanes):
+                    prefetch(theta, op[W_AT] + (i + k) * n_out + column + c)
+            d_at, to = op[DELTA_AT] + column, at + (i - start) * n_out + column
+            matrix_product(rows, x_at, 1, in_stride, rows, d_at, out_stride, n_rows, grad, to, n_out, n_in, width)
+            column += width
 
 
 @part

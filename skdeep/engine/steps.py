@@ -121,7 +121,6 @@ from skdeep.engine.program import (
 )
 from skdeep.engine.simd import (
     lanes_of,
-    prefetch,
 )
 from skdeep.engine.updates import finish_gradient, update_span
 
@@ -292,11 +291,11 @@ def _statistics(kind, op, rows, partials, running, n_batch, worker, n_workers):
 
 
 @part
-def _gradient(task, ops, rows, partials, grad, at, n_chunks, n_batch):
+def _gradient(task, ops, theta, rows, partials, grad, at, n_chunks, n_batch):
     """Sum one task's gradient over the batch in fixed order, to grad[at:]."""
     op, start, stop = ops[task[TASK_OPERATION]], task[TASK_START], task[TASK_STOP]
     if task[TASK_KIND] == DENSE_ROWS:
-        dense_weight_gradient(op, rows, n_batch, start, stop, grad, at)
+        dense_weight_gradient(op, theta, rows, n_batch, start, stop, grad, at)
     elif task[TASK_KIND] == DENSE_BIAS:
         dense_bias_gradient(op, rows, n_batch, grad, at)
     elif task[TASK_KIND] == MAP_SPAN:
@@ -381,19 +380,15 @@ def _tasks(
     n_chunks, n_batch, task_penalties, task_squares, first_task, stop_task, worker, n_workers,
 ):  # fmt: skip
     """One worker's share of the tasks: gradients, updates, or both."""
-    lanes, rate = lanes_of(theta), hyper[LEARNING_RATE] * factor
+    rate = hyper[LEARNING_RATE] * factor
     shrink = _shrink(task_squares, hyper[CLIP_NORM]) if kind == UPDATE else 1.0
     # The gradient that nobody will ask for is written where the last one was, and stays in the cache.
     in_passing = kind == GRADIENTS_AND_UPDATE and hyper[SOLVER] != GRADIENT_ONLY
     for i in range(first_task + worker, stop_task, n_workers):
         start, stop = _span(tasks[i], ops)
         at = worker * longest_span if in_passing else start
-        if kind != GRADIENTS:
-            # The other cores have read what this one is about to write.
-            for parameter in range(start, stop, lanes):
-                prefetch(theta, parameter)
         if kind != UPDATE:
-            _gradient(tasks[i], ops, rows, partials, grad, at, n_chunks, n_batch)
+            _gradient(tasks[i], ops, theta, rows, partials, grad, at, n_chunks, n_batch)
             task_penalties[i], task_squares[i] = finish_gradient(
                 theta, grad, at, hyper, rate, start, stop, tasks[i, TASK_PENALISED] != 0, weight
             )
