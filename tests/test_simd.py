@@ -49,6 +49,7 @@ from skdeep.engine.tiles import (
     ROWS,
     VECS,
     correlation_tile,
+    lane_products_tile,
     lowest_maxima,
     store_tile,
     sum_absolute_differences,
@@ -520,6 +521,23 @@ def test_matrix_product_of_any_shape(rows, order, dtype, rng):
 
 
 @compiled
+def _product_of_vectors(x: reals, y: reals, y_vec: integer, n: integer, rows: integer, columns: integer, to: out):
+    matrix_product(x, 0, n, 1, y, 0, lanes_of(x), n, to, 0, columns, rows, columns, 0, y_vec)
+
+
+@DTYPES
+@pytest.mark.parametrize("n_vectors", [1, 2, VECS + 1, VECS + 2])
+def test_matrix_product_of_vectors_that_are_apart(n_vectors, dtype, rng):
+    """Each row of Y begins a vector later than the one before: what it is made of lies in windows of one array."""
+    width, rows, n, apart = lanes(np.dtype(dtype)), ROWS + 1, 5, 3
+    X, y = integers_like(rng, (rows, n), dtype), integers_like(rng, (n + apart * n_vectors, width), dtype)
+    Y = np.array([[y[k + apart * v] for v in range(n_vectors)] for k in range(n)]).reshape(n, -1)
+    to = np.zeros((rows, n_vectors * width), dtype)
+    _product_of_vectors(X.ravel(), y.ravel(), apart * width, n, rows, n_vectors * width, to.reshape(-1))
+    np.testing.assert_array_equal(to, X @ Y)
+
+
+@compiled
 def _correlations(
     x: reals, pixels: integers, taps: integers, w: reals, n_rows: integer, row: integer, n: integer, narrow: out,
     wide: out,
@@ -576,7 +594,7 @@ TAPS, CHANNELS = HIGH
 @compiled
 def _tap_gradients(x: reals, taps: integers, z: reals, plane: integer, pairs: integers, n_pixels: integer, to: out):
     width = lanes_of(x)
-    tile = tap_gradient_tile(x, 0, taps, 1, z, width, plane, pairs, 2, n_pixels, TAPS, CHANNELS)
+    tile = tap_gradient_tile(x, taps, 1, z, width, plane, pairs, 2, n_pixels, TAPS, CHANNELS)
     store_tile(tile, to, 0, CHANNELS * width, width, CHANNELS)
 
 
@@ -591,6 +609,27 @@ def test_tap_gradient_tile(n_pixels, dtype, rng):
     shifted = np.pad(z.ravel(), (width, 0))
     _tap_gradients(x.ravel(), np.pad(taps * width, (1, 0)), shifted, plane * width, pairs, n_pixels, to.reshape(-1))
     np.testing.assert_array_equal(to, np.einsum("tpl,qpl->tql", x[taps[:, None] + x_at], z[:, z_at]))
+
+
+@compiled
+def _lane_products(
+    x: reals, x_row: integer, x_step: integer, z: reals, z_row: integer, z_step: integer, n: integer, to: out
+):
+    width = lanes_of(x)
+    tile = lane_products_tile(x, 1, x_row, x_step, z, 2, z_row, z_step, n, TAPS, CHANNELS)
+    store_tile(tile, to, 0, CHANNELS * width, width, CHANNELS)
+
+
+@DTYPES
+@pytest.mark.parametrize("n", [0, 1, 11])
+def test_lane_products_tile(n, dtype, rng):
+    width = lanes(np.dtype(dtype))
+    # Rows lie one after the other in x, terms in z.
+    x, z = integers_like(rng, (TAPS, 11, width), dtype), integers_like(rng, (11, CHANNELS, width), dtype)
+    to = np.zeros((TAPS, CHANNELS, width), dtype)
+    flat_x, flat_z = np.pad(x.ravel(), (1, 0)), np.pad(z.ravel(), (2, 0))
+    _lane_products(flat_x, 11 * width, width, flat_z, width, CHANNELS * width, n, to.reshape(-1))
+    np.testing.assert_array_equal(to, np.einsum("akl,kbl->abl", x[:, :n], z[:n]))
 
 
 @compiled

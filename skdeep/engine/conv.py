@@ -310,7 +310,7 @@ def _weight_gradient_of(TAPS, CHANNELS):
             for tap in range(0, n_taps, TAPS):
                 taps_at = op[TAPS_AT] + tap
                 tile = tap_gradient_tile(
-                    ws, 0, tables, taps_at, ws, z_at, op[Z_STRIDE], tables, pairs_at, n_pixels, TAPS, CHANNELS
+                    ws, tables, taps_at, ws, z_at, op[Z_STRIDE], tables, pairs_at, n_pixels, TAPS, CHANNELS
                 )
                 store_lane_sums(tile, ws, 0)
                 for t in range(min(TAPS, n_taps - tap)):

@@ -59,8 +59,8 @@ def panel_vectors(left, lanes):
 
 @part
 def tile_rows(left):
-    """Rows of the tile that takes the next of so many."""
-    if left >= ROWS and left - ROWS != 2 and left - ROWS != 3:
+    """Rows of the tile that takes the next of so many: the largest, where it does not leave more single ones behind."""
+    if left >= ROWS and (left >= 2 * ROWS or (left - ROWS) % FEW <= left % FEW):
         return ROWS
     return FEW if left >= FEW else 1
 

@@ -29,6 +29,7 @@ PIXELS, NARROW, WIDE = (4, 4, 6) if _many else (4, 2, 3)
 CHANNEL_VECTORS = 2
 SAMPLES_IN_LANES, CHANNELS_IN_LANES = range(2)
 HIGH, BROAD = ((5, 4), (4, 6)) if _many else ((4, 3), (3, 4))
+TERMS, TERM_CHANNELS = HIGH  # of transformed weights
 # Pixels that a gradient of weights sums at a time: what they take of a few channels fits into the nearest cache.
 GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
 
@@ -106,8 +107,6 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     ROW_TAPS,
     TRANSFORMED_AT,  # the weights at each point, [point][input][output], of strips [point][row of taps][input][output]
     BACK_TRANSFORMED_AT,  # of strips [point][input][row of taps, from the last on][output]
-    STRIP_TAPS_AT,  # tables: offset of each row of taps and each input from a transformed row of a window
-    STRIP_PAIRS_AT,  # tables: (offset of its first transformed row of inputs, of its own) of each row of outputs
     N_PATCHES,
     PATCHES_TOGETHER,  # patches whose points lie side by side
     PATCHES_AT,  # tables: of each patch the first pixel it sees, in the workspace; then its first in a plane of Z
@@ -130,7 +129,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     LAYER,  # place of the layer that drops them, each of which draws its own
     SPATIAL,  # whether the units of a channel share one hash
     N_COLUMNS,
-) = range(78)
+) = range(76)
 
 # What a step does, one phase after the other: the items of a phase run in parallel. Where samples are few, a SHARED
 # phase is one operation, of whose pixels or units each worker takes some.

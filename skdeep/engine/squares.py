@@ -28,6 +28,8 @@ from skdeep.engine.program import (
     POINTS,
     ROW_STEP,
     ROW_TAPS,
+    TERM_CHANNELS,
+    TERMS,
     TRANSFORMED_AT,
     W_AT,
     W_STRIDE,
@@ -51,6 +53,7 @@ from skdeep.engine.short_correlations import (
     weights_of_rows,
 )
 from skdeep.engine.simd import add, lanes_of, load, splat, store, store_span, store_transposed
+from skdeep.engine.tiles import lane_products_tile, store_lane_sums
 
 
 @part
@@ -192,16 +195,28 @@ def _gradient_places(op, lanes, gradient_at, in_step):
 
 @part
 def _point_gradient(op, scratch, in_at, in_step, point, out_at, n, first):
-    """Gradient by the weights of one point, of n patches from `first` on: the sum goes over patches and samples."""
-    lanes, n_in = lanes_of(scratch), op[N_INPUTS]
+    """Gradient by the weights of one point, of n patches from `first` on: the sum goes over patches and samples.
+
+    A product of matrices whose lanes are channels; a few channels that would fill no vector are summed over the lanes.
+    """
+    lanes, n_in, n_out, row = lanes_of(scratch), op[N_INPUTS], op[N_OUTPUTS], n * lanes_of(scratch)
     across_at, to, width = _gradient_places(op, lanes, in_at, in_step)
-    row = n * lanes
-    for channel in range(0, op[N_OUTPUTS], lanes):
+    x_at, to = in_at + point * in_step, to + point * n_in * width
+    columns = n_out - n_out % lanes if n_out % lanes <= TERM_CHANNELS else width
+    for channel in range(0, columns, lanes):
         for patch in range(n):
             at = out_at + (channel * n + patch) * lanes
             store_transposed(scratch, at, row, scratch, across_at + patch * lanes * width + channel, width, lanes)
-    x_at, to = in_at + point * in_step, to + point * n_in * width
-    matrix_product(scratch, x_at, row, 1, scratch, across_at, width, row, scratch, to, width, n_in, width, first)
+    matrix_product(scratch, x_at, row, 1, scratch, across_at, width, row, scratch, to, width, n_in, columns, first)
+    if columns < n_out:
+        for i in range(0, n_in, TERMS):
+            at, z_at = x_at + i * row, out_at + columns * row
+            sums = lane_products_tile(scratch, at, row, lanes, scratch, z_at, row, lanes, n, TERMS, TERM_CHANNELS)
+            store_lane_sums(sums, scratch, 0)
+            for t in range(min(TERMS, n_in - i)):
+                for q in range(n_out - columns):
+                    place, total = to + (i + t) * width + columns + q, scratch[t * TERM_CHANNELS + q]
+                    scratch[place] = total + scratch[place] if first > 0 else total
 
 
 @part

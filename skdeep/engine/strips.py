@@ -1,6 +1,6 @@
 """Winograd's algorithm along the rows of strips of outputs, which pays for fewer channels than square patches take.
 
-A strip is some columns of all rows of outputs. The rows of inputs that it sees are transformed, each once. At each
+A strip is a few columns of many rows of outputs. The rows of inputs that it sees are transformed, each once. At each
 point is left a correlation along the columns, which is a product of matrices, for the rows lie one after the other,
 with all channels of each: rows of taps with their channels are consecutive numbers wherever a window begins.
 
@@ -16,7 +16,6 @@ from skdeep.engine.program import (
     ALGORITHM,
     BACK_N_PIXELS,
     BACK_TRANSFORMED_AT,
-    HIGH,
     IN_STRIDE,
     INPUT_DELTA_AT,
     N_INPUTS,
@@ -31,8 +30,8 @@ from skdeep.engine.program import (
     POINTS,
     ROW_STEP,
     ROW_TAPS,
-    STRIP_PAIRS_AT,
-    STRIP_TAPS_AT,
+    TERM_CHANNELS,
+    TERMS,
     TRANSFORMED_AT,
     W_AT,
     W_STRIDE,
@@ -51,10 +50,7 @@ from skdeep.engine.short_correlations import (
     transformed_weights,
 )
 from skdeep.engine.simd import add, lanes_of, load, splat, store, store_span
-from skdeep.engine.tiles import VECS, store_lane_sums, tap_gradient_tile
-
-# The register tile of gradients.
-TERMS, TERM_CHANNELS = HIGH
+from skdeep.engine.tiles import VECS, lane_products_tile, store_lane_sums
 
 
 @part
@@ -119,11 +115,8 @@ def strip_forward(op, tables, ws, packed, theta, scratch, floor, strips, trainin
     for strip in range(strips[0], strips[1]):
         _inputs_of_strip(op, tables, ws, scratch, in_at, strip)
         for point in range(points):
-            at, to, w_at = (
-                in_at + point * in_step,
-                out_at + point * out_step,
-                op[TRANSFORMED_AT] + point * n_terms * n_out,
-            )
+            at, to = in_at + point * in_step, out_at + point * out_step
+            w_at = op[TRANSFORMED_AT] + point * n_terms * n_out
             if across == 1:
                 row, channels = height * lanes, n_in * lanes
                 matrix_product(
@@ -179,7 +172,7 @@ def strip_backward(op, tables, ws, packed, scratch, partial):
             # The deltas by the inputs are done with: here come the inputs.
             _inputs_of_strip(op, tables, ws, scratch, deltas_at, strip)
             gradient_at = out_at + points * out_step
-            _gradient_of_points(op, tables, ws, scratch, deltas_at, out_at + margin, out_step, gradient_at, strip)
+            _gradient_of_points(op, scratch, deltas_at, out_at + margin, out_step, gradient_at, strip)
     if op[WINOGRAD_GRADIENT] == 1:
         _weight_gradient(op, scratch, out_at + points * out_step, partial)
 
@@ -209,27 +202,27 @@ def _tiles_of_terms(op):
 
 
 @part
-def _gradient_of_points(op, tables, ws, scratch, in_at, out_at, out_step, gradient_at, strip):
+def _gradient_of_points(op, scratch, in_at, out_at, out_step, gradient_at, strip):
     """Gradient by the transformed weights, of one strip: the sum goes over its rows and over the samples.
 
     It stays in the order of the tiles, [point][tile of terms][tile of outputs][term][output].
     """
-    lanes, (term_tiles, channel_tiles) = lanes_of(ws), _tiles_of_terms(op)
+    lanes, (term_tiles, channel_tiles) = lanes_of(scratch), _tiles_of_terms(op)
     _, in_step, _ = _sizes(op, lanes)
     size = TERMS * TERM_CHANNELS
     step = whole_vectors(term_tiles * channel_tiles * size, lanes)
     for point in range(op[POINTS]):
         for tile in range(term_tiles * channel_tiles):
-            taps_at = op[STRIP_TAPS_AT] + tile // channel_tiles * TERMS
+            x_at = in_at + point * in_step + tile // channel_tiles * TERMS * lanes
             z_at = out_at + point * out_step + tile % channel_tiles * TERM_CHANNELS * lanes
-            sums = tap_gradient_tile(
-                scratch, in_at + point * in_step, tables, taps_at, scratch, z_at, lanes, tables, op[STRIP_PAIRS_AT],
+            sums = lane_products_tile(
+                scratch, x_at, lanes, op[N_INPUTS] * lanes, scratch, z_at, lanes, op[N_OUTPUTS] * lanes,
                 op[PATCH_ROWS], TERMS, TERM_CHANNELS,
             )  # fmt: skip
-            store_lane_sums(sums, ws, 0)
+            store_lane_sums(sums, scratch, 0)
             # Zeros fill the last vector up.
             for v in range(0, size, lanes):
-                to, total = gradient_at + point * step + tile * size + v, load(ws, v)
+                to, total = gradient_at + point * step + tile * size + v, load(scratch, v)
                 store(add(total, load(scratch, to)) if strip > 0 else total, scratch, to)
 
 

@@ -212,8 +212,8 @@ def correlation_tile(typingctx, x, pixels, p_at, taps, t_at, n_rows, row, n_taps
 
 
 @intrinsic(prefer_literal=True)
-def tap_gradient_tile(typingctx, x, x_at, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS):
-    """tile[t, q] = sum over p < n_pixels of x[x_at + taps[t_at + t] + x_p :] * z[z_at + q * z_plane + z_p :].
+def tap_gradient_tile(typingctx, x, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS):
+    """tile[t, q] = sum over p < n_pixels of x[taps[t_at + t] + x_p :] * z[z_at + q * z_plane + z_p :].
 
     `pixels` holds the pairs (x_p, z_p) from p_at on. Vectors of x meet vectors of z: the lanes of a tile
     are still to be summed.
@@ -222,12 +222,12 @@ def tap_gradient_tile(typingctx, x, x_at, taps, t_at, z, z_at, z_plane, pixels, 
     vector_type = VecType(x.dtype)
 
     def codegen(context, builder, signature, args):
-        x_, x_at_, taps_, t_at_, z_, z_at_, z_plane_, pixels_, p_at_, n_pixels_ = args[:10]
+        x_, taps_, t_at_, z_, z_at_, z_plane_, pixels_, p_at_, n_pixels_ = args[:9]
         vector = context.get_value_type(vector_type)
         x_taps = []
         for t in range(n_taps):
             tap = builder.load(address(context, builder, taps, taps_, t_at_, index(t)))
-            x_taps.append(address(context, builder, x, x_, x_at_, tap))
+            x_taps.append(address(context, builder, x, x_, tap))
         planes = [address(context, builder, z, z_, z_at_, times(builder, z_plane_, q)) for q in range(n_channels)]
         table = address(context, builder, pixels, pixels_, p_at_)
 
@@ -241,7 +241,34 @@ def tap_gradient_tile(typingctx, x, x_at, taps, t_at, z, z_at, z_plane, pixels, 
         return context.make_tuple(builder, signature.return_type, tile)
 
     result = types.UniTuple(vector_type, n_taps * n_channels)
-    return result(x, x_at, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS), codegen
+    return result(x, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS), codegen
+
+
+@intrinsic(prefer_literal=True)
+def lane_products_tile(typingctx, x, x_at, x_row, x_step, z, z_at, z_row, z_step, n, ROWS, COLUMNS):
+    """tile[a, b] = sum over k < n of x[x_at + a * x_row + k * x_step :] * z[z_at + b * z_row + k * z_step :].
+
+    Vectors of x meet vectors of z: the lanes of a tile are still to be summed.
+    """
+    rows, columns = ROWS.literal_value, COLUMNS.literal_value
+    vector_type = VecType(x.dtype)
+
+    def codegen(context, builder, signature, args):
+        x_, x_at_, x_row_, x_step_, z_, z_at_, z_row_, z_step_, n_ = args[:9]
+        vector = context.get_value_type(vector_type)
+        x_rows = [address(context, builder, x, x_, x_at_, times(builder, x_row_, a)) for a in range(rows)]
+        z_rows = [address(context, builder, z, z_, z_at_, times(builder, z_row_, b)) for b in range(columns)]
+
+        def factors(k):
+            x_k, z_k = builder.mul(k, x_step_), builder.mul(k, z_step_)
+            right = [load_at(builder, builder.gep(row, [z_k]), vector) for row in z_rows]
+            return lambda a: load_at(builder, builder.gep(x_rows[a], [x_k]), vector), right
+
+        tile = _contract(builder, vector, n_, (rows, columns), factors, _product)
+        return context.make_tuple(builder, signature.return_type, tile)
+
+    result = types.UniTuple(vector_type, rows * columns)
+    return result(x, x_at, x_row, x_step, z, z_at, z_row, z_step, n, ROWS, COLUMNS), codegen
 
 
 @intrinsic(prefer_literal=True)

@@ -8,11 +8,13 @@ import numpy as np
 from skdeep.engine import program as p
 from skdeep.engine.short_correlations import ALGORITHMS, SQUARE
 from skdeep.networks.geometry import Spread, pixels_in_windows
-from skdeep.networks.space import pad_to, round_up, whole_tiles
+from skdeep.networks.space import round_up, whole_tiles
 from skdeep.networks.windows import Windows
 
 # Square patches whose points lie side by side, at the most: three register tiles, or the rows of a tile and one.
 TOGETHER = 9
+# Rows of a strip, so that its points stay in the cache of a core; of those, multiples of four, which pools divide.
+MOST_ROWS = 32
 # What the transforms take for a number that they load and store in a pass, of inputs, of outputs with what follows
 # them, and of those of strips with what their shorter sums cost, in being transposed, and in a sum over lanes, in units
 # of a product within a product of matrices; and what a direct convolution takes for a product, whose tiles are larger.
@@ -127,11 +129,14 @@ class Squares(Patches):
 
     def times(self, n_in, n_out, lanes):
         size, points, reach = self.size[0], self.algorithm.n_points, self.seen[0]
-        inputs, outputs, padded = (reach + points) ** 2, (size + points) ** 2, round_up(n_out, lanes)
-        products, transposed = points**2 * n_in * n_out, TRANSPOSED * points**2 * padded
+        inputs, outputs, products = (reach + points) ** 2, (size + points) ** 2, points**2 * n_in * n_out
         forward = products + INPUTS * n_in * inputs + OUTPUTS * n_out * outputs
         backward = products + OUTPUTS * n_in * inputs + INPUTS * n_out * outputs
-        return forward, backward, points**2 * n_in * padded + INPUTS * n_in * inputs + transposed
+        # Channels that would fill too little of a vector are summed over the lanes.
+        summed = n_out % lanes if n_out % lanes <= p.TERM_CHANNELS else 0
+        padded, tiles = round_up(n_out - summed, lanes), whole_tiles(p.HIGH, n_in, summed)
+        gradient = (n_in + TRANSPOSED) * padded + (1 + SUMMED / self.together) * tiles
+        return forward, backward, points**2 * gradient + INPUTS * n_in * inputs
 
     def columns(self, space, n_in, n_out, gradient):
         """The columns of an operation that are of squares only, and a worker's scratch."""
@@ -146,11 +151,14 @@ class Squares(Patches):
 
 
 class Strips(Patches):
-    """Patches that are as high as the outputs, transformed along their rows."""
+    """Patches of many rows, transformed along these."""
 
     @property
     def size(self):
-        return self.grid.count[0], self.algorithm.n_outputs
+        height = self.grid.count[0]
+        # Below the outputs, too, the frame Z has as many zeros as the filter has taps but one.
+        fit = [rows for rows in range(4, MOST_ROWS + 1, 4) if -height % rows < self.grid.size[0]]
+        return max(fit, default=height) if height > MOST_ROWS else height, self.algorithm.n_outputs
 
     def times(self, n_in, n_out, lanes):
         (height, size), (n_rows, reach), points = self.size, self.seen, self.algorithm.n_points
@@ -172,13 +180,10 @@ class Strips(Patches):
         # By the weights at each point, the last vector of a tile being filled up.
         extra = points * -(-whole_tiles(p.HIGH, taps * n_in, n_out) // lanes) + p.SCRATCH if gradient else 0
         space.scratch(n_rows * reach + points * (1 + inputs + outputs + margins) + extra)
-        rows, terms = np.arange(height)[:, None] * lanes, np.arange(taps * n_in) * lanes
         return dict(
             PATCH_ROWS=height,
             TRANSFORMED_AT=space.packed(points * taps * n_in * n_out),
             BACK_TRANSFORMED_AT=space.packed(points * taps * n_in * n_out),
-            STRIP_TAPS_AT=space.table(pad_to(terms, p.HIGH[0])),
-            STRIP_PAIRS_AT=space.table(rows * [n_in, n_out]),
         )
 
 
