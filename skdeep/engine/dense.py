@@ -65,6 +65,25 @@ def tile_rows(left):
     return FEW if left >= FEW else 1
 
 
+def _tile_of(HEIGHT):
+    @part
+    def tile(X, x, x_row, x_step, Y, y, y_step, y_vec, n, vecs, out, to, out_row, n_columns, resumed):
+        """Sums of HEIGHT rows and so many vectors."""
+        if vecs == VECS:
+            sum_products(
+                X, x, x_row, x_step, Y, y, y_step, y_vec, n, HEIGHT, VECS, out, to, out_row, n_columns, resumed
+            )
+        elif vecs == 2:
+            sum_products(X, x, x_row, x_step, Y, y, y_step, y_vec, n, HEIGHT, 2, out, to, out_row, n_columns, resumed)
+        else:
+            sum_products(X, x, x_row, x_step, Y, y, y_step, y_vec, n, HEIGHT, 1, out, to, out_row, n_columns, resumed)
+
+    return tile
+
+
+_rows_tile, _few_tile, _row_tile = _tile_of(ROWS), _tile_of(FEW), _tile_of(1)
+
+
 @part
 def matrix_product(
     X, x_at, x_row, x_step, Y, y_at, y_step, n, out, out_at, out_row, n_rows, n_columns, resumed=0, y_vec=0
@@ -75,50 +94,22 @@ def matrix_product(
     over k in order, whatever the tiles. Vectors of Y and of `out` may be read beyond n_columns.
     """
     lanes = lanes_of(out)
-    y_vec = y_vec if y_vec > 0 else lanes
+    apart = y_vec if y_vec > 0 else lanes
     for first in range(0, n, DEPTH):
         depth, column, goes_on = min(DEPTH, n - first), 0, resumed + first
         while column < n_columns:
             left = n_columns - column
             vecs, row = panel_vectors(left, lanes), 0
-            y = y_at + first * y_step + column // lanes * y_vec
+            y = y_at + first * y_step + column // lanes * apart
             while row < n_rows:
                 x, to = x_at + row * x_row + first * x_step, out_at + row * out_row + column
                 height = tile_rows(n_rows - row)
                 if height == ROWS:
-                    if vecs == VECS:
-                        sum_products(
-                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, ROWS, VECS, out, to, out_row, left, goes_on
-                        )
-                    elif vecs == 2:
-                        sum_products(
-                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, ROWS, 2, out, to, out_row, left, goes_on
-                        )
-                    else:
-                        sum_products(
-                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, ROWS, 1, out, to, out_row, left, goes_on
-                        )
+                    _rows_tile(X, x, x_row, x_step, Y, y, y_step, apart, depth, vecs, out, to, out_row, left, goes_on)
                 elif height == FEW:
-                    if vecs == VECS:
-                        sum_products(
-                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, FEW, VECS, out, to, out_row, left, goes_on
-                        )
-                    elif vecs == 2:
-                        sum_products(
-                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, FEW, 2, out, to, out_row, left, goes_on
-                        )
-                    else:
-                        sum_products(
-                            X, x, x_row, x_step, Y, y, y_step, y_vec, depth, FEW, 1, out, to, out_row, left, goes_on
-                        )
-                elif vecs == VECS:
-                    sum_products(
-                        X, x, x_row, x_step, Y, y, y_step, y_vec, depth, 1, VECS, out, to, out_row, left, goes_on
-                    )
-                elif vecs == 2:
-                    sum_products(X, x, x_row, x_step, Y, y, y_step, y_vec, depth, 1, 2, out, to, out_row, left, goes_on)
+                    _few_tile(X, x, x_row, x_step, Y, y, y_step, apart, depth, vecs, out, to, out_row, left, goes_on)
                 else:
-                    sum_products(X, x, x_row, x_step, Y, y, y_step, y_vec, depth, 1, 1, out, to, out_row, left, goes_on)
+                    _row_tile(X, x, x_row, x_step, Y, y, y_step, apart, depth, vecs, out, to, out_row, left, goes_on)
                 row += height
             column += vecs * lanes
 

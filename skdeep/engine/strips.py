@@ -236,9 +236,9 @@ def _weight_gradient(op, scratch, at, partial):
     adjoint_weights(op[ALGORITHM], scratch, at, lanes, step, scratch, at, lanes, step, step // lanes)
     for tile in range(term_tiles * channel_tiles):
         first, channel = tile // channel_tiles * TERMS, tile % channel_tiles * TERM_CHANNELS
-        for s in range(n_taps):
-            for t in range(min(TERMS, n_terms - first)):
-                r, i = (first + t) // n_in, (first + t) % n_in
+        for t in range(min(TERMS, n_terms - first)):
+            r, i = (first + t) // n_in, (first + t) % n_in
+            for s in range(n_taps):
                 to = op[W_AT] + ((r * n_taps + s) * n_in + i) * op[W_STRIDE] + channel
                 for q in range(min(TERM_CHANNELS, n_out - channel)):
                     partial[to + q] += scratch[at + s * step + tile * size + t * TERM_CHANNELS + q]

@@ -127,65 +127,20 @@ def _fill_products(kind, n_features, x, x_at, y, y_at, n_rows, scratch, to):
     for first in range(0, n_features, FEATURES):
         n = min(FEATURES, n_features - first)
         for column in range(0, PANEL, width):
-            columns_at = y_at + column * n_features + first * width
+            y_from = y_at + column * n_features + first * width
             for row in range(0, n_rows, ROWS):
-                rows_at, at = x_at + row * step + first, to + row * PANEL + column
+                x_from, at = x_at + row * step + first, to + row * PANEL + column
                 if kind == SQUARED_DISTANCE:
                     sum_squared_differences(
-                        x,
-                        rows_at,
-                        step,
-                        1,
-                        y,
-                        columns_at,
-                        width,
-                        lanes,
-                        n,
-                        ROWS,
-                        VECS,
-                        scratch,
-                        at,
-                        PANEL,
-                        PANEL,
-                        first,
+                        x, x_from, step, 1, y, y_from, width, lanes, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
                     )
                 elif kind == ABSOLUTE_DISTANCE:
                     sum_absolute_differences(
-                        x,
-                        rows_at,
-                        step,
-                        1,
-                        y,
-                        columns_at,
-                        width,
-                        lanes,
-                        n,
-                        ROWS,
-                        VECS,
-                        scratch,
-                        at,
-                        PANEL,
-                        PANEL,
-                        first,
+                        x, x_from, step, 1, y, y_from, width, lanes, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
                     )
                 else:
                     sum_products(
-                        x,
-                        rows_at,
-                        step,
-                        1,
-                        y,
-                        columns_at,
-                        width,
-                        lanes,
-                        n,
-                        ROWS,
-                        VECS,
-                        scratch,
-                        at,
-                        PANEL,
-                        PANEL,
-                        first,
+                        x, x_from, step, 1, y, y_from, width, lanes, n, ROWS, VECS, scratch, at, PANEL, PANEL, first
                     )
 
 
