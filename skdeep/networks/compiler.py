@@ -17,7 +17,8 @@ from skdeep.engine.tiles import (
     ROWS,
     VECS,
 )
-from skdeep.networks.geometry import Spread, pixels_in_windows
+from skdeep.networks.convolution import convolution_columns
+from skdeep.networks.geometry import pixels_in_windows
 from skdeep.networks.layers import (
     Activation,
     AvgPool2D,
@@ -32,8 +33,8 @@ from skdeep.networks.layers import (
     LocallyConnected2D,
     MaxPool2D,
 )
-from skdeep.networks.space import Maps, Rows, Space, pad_to, round_up, whole_tiles
-from skdeep.networks.winograd import patches, winograd_columns
+from skdeep.networks.space import Maps, Rows, Space, pad_to, round_up
+from skdeep.networks.winograd import patches
 
 # Parameters that one task of an update takes: small enough to share among threads, large enough to pay.
 TASK_SIZE = 4096
@@ -347,9 +348,12 @@ class _Compiler:
         """One operation for each group of channels."""
         source, layer = self.values[bound.source], bound.layer
         z, activation = self._before_activation(layer, out)
-        input_delta_at = self._input_delta(i, bound)
+        input_delta_at, cut = self._input_delta(i, bound), self._patches(bound)
+        windows = np.arange(z.planes.n_pixels)[:, None] if pool is None else _pool_windows(pool)
         for group in range(layer.groups):
-            columns = self._convolution_columns(bound, source.planes, z.planes, pool, group, input_delta_at)
+            columns = convolution_columns(
+                self.space, bound, source.planes, z.planes, windows, group, input_delta_at, cut
+            )
             n_out = columns["N_OUTPUTS"]
             columns["OUT_AT"] = z.planes.at + group * n_out * z.planes.channel_step
             if z.delta_at >= 0:
@@ -359,80 +363,6 @@ class _Compiler:
                 self._weights_of(bound)
                 self._span_tasks(bound)
         self._activate_maps(layer.activation, z, out)
-
-    def _convolution_columns(self, bound, planes, out_planes, pool, group, input_delta_at):
-        """The tables of one group: pixels and taps forward, and for the correlation backward."""
-        layer, grid, (_, _, n_in, row) = bound.layer, bound.layer.grid(bound.input_shape), bound.weights.shape
-        n_out, area = row // layer.groups, math.prod(grid.size)
-        channels, filters = np.arange(n_in), np.arange(n_out)
-        places = planes.at + planes.windows(grid) + group * n_in * planes.channel_step
-        windows = np.arange(math.prod(grid.count))[:, None]
-        if pool is not None:
-            windows = _pool_windows(pool)
-        slots = round_up(windows.shape[1], p.PIXELS) if windows.shape[1] > 1 else 1
-        tiled = np.pad(windows, ((0, 0), (0, slots - windows.shape[1])), mode="edge")
-        tiled = pad_to(tiled.ravel(), p.PIXELS) if slots == 1 else tiled
-        if self.across == 1:
-            tiles, n_wide = _tiles(n_out)
-        else:
-            width = p.CHANNEL_VECTORS * self.lanes
-            tiles, n_wide = np.arange(0, n_out + width, width), 0
-        gradient_tile = min(p.HIGH, p.BROAD, key=lambda tile: whole_tiles(tile, area * n_in, n_out))
-        columns = dict(
-            W_AT=bound.weights.start + group * n_out,
-            W_STRIDE=row,
-            B_AT=bound.bias.start + group * n_out,
-            N_INPUTS=n_in,
-            N_OUTPUTS=n_out,
-            PACKED_AT=self.space.packed(tiles[-1] * area * n_in),
-            TILES_AT=self.space.table(tiles),
-            N_TILES=len(tiles) - 1,
-            N_WIDE=n_wide,
-            N_TAPS=area * n_in,
-            TAPS_AT=self.space.table(pad_to(planes.taps(grid, channels).ravel(), gradient_tile[0])),
-            TAP_ROWS_AT=self.space.table((np.arange(area) * n_in + channels[:, None]) * row),
-            N_WINDOWS=len(windows),
-            WINDOW=windows.shape[1],
-            SLOTS=slots,
-            PIXELS_AT=self.space.table(places[tiled]),
-        )
-        if self.training:
-            columns |= self._deltas_of_outputs(bound, planes, windows, places, n_out)
-            columns |= dict(IS_BROAD=gradient_tile == p.BROAD)
-            columns |= dict(ARGMAX_AT=self.space.vectors(len(windows) * tiles[-1]) if windows.shape[1] > 1 else -1)
-        if input_delta_at >= 0:
-            spread, (back_tiles, back_n_wide) = Spread(bound.input_shape, grid), _tiles(n_in)
-            columns |= dict(
-                BACK_TILES_AT=self.space.table(back_tiles),
-                BACK_N_TILES=len(back_tiles) - 1,
-                BACK_N_WIDE=back_n_wide,
-                BACK_N_TAPS=area * n_out,
-                BACK_SPANS_AT=self.space.table(spread.rows(p.PIXELS) * grid.size[1]),
-                BACK_PACKED_AT=self.space.packed(back_tiles[-1] * area * n_out),
-                BACK_TAPS_AT=self.space.offsets(spread.taps(filters)),
-                BACK_TAP_ROWS_AT=self.space.table(np.arange(area) * n_in * row + filters[:, None]),
-                BACK_N_PIXELS=planes.n_pixels,
-                BACK_PIXELS_AT=self.space.table(pad_to(columns["Z_AT"] + spread.pixels() * self.lanes, p.PIXELS)),
-                BACK_OUT_PIXELS_AT=self.space.offsets(pad_to(np.arange(planes.n_pixels), p.PIXELS)),
-                INPUT_DELTA_AT=input_delta_at + group * n_in * planes.n_pixels * self.lanes,
-            )
-        cut = self._patches(bound)
-        if cut is not None:
-            columns |= winograd_columns(cut, self.space, planes, out_planes, places, windows, columns)
-        return columns
-
-    def _deltas_of_outputs(self, bound, planes, windows, places, n_out):
-        """The frame in which the deltas of a convolution's own outputs lie, and its pixels beside the input's."""
-        spread = Spread(bound.input_shape, bound.layer.grid(bound.input_shape))
-        outputs, covered = spread.outputs() * self.lanes, np.unique(windows)
-        return dict(
-            Z_AT=self.space.vectors(spread.plane * round_up(n_out, max(p.HIGH[1], p.BROAD[1]))),
-            Z_STRIDE=spread.plane * self.lanes,
-            Z_PIXELS_AT=self.space.table(outputs[windows]),
-            OVERLAPPING=covered.size < windows.size,
-            N_PIXELS=covered.size,
-            PIXEL_PAIRS_AT=self.space.table(np.column_stack([places[covered], outputs[covered]])),
-        )
 
     def _locally_connected(self, i, bound):
         source, out, grid = self.values[bound.source], self.values[i], bound.layer.grid(bound.input_shape)
@@ -640,10 +570,3 @@ def _channels_across(network, lanes, batch_size):
             work = bound.layer.multiply_adds(bound.input_shape)
             own, padded = own + work, padded + work / n_filters * round_up(n_filters, lanes)
     return lanes if batch_size * padded < lanes * own else 1
-
-
-def _tiles(n_channels):
-    """Where register tiles begin and the last ends, as few channels as can be beyond the network's; the wide ones."""
-    mixtures = [(n, max(0, -(-(n_channels - n * p.WIDE) // p.NARROW))) for n in range(-(-n_channels // p.WIDE) + 1)]
-    n_wide, n_narrow = min(mixtures, key=lambda mixture: (mixture[0] * p.WIDE + mixture[1] * p.NARROW, sum(mixture)))
-    return np.cumsum([0] + [p.WIDE] * n_wide + [p.NARROW] * n_narrow), n_wide

@@ -1,0 +1,107 @@
+"""The tables by which the engine's loops go through a convolution, forward and backward."""
+
+import math
+
+import numpy as np
+
+from skdeep.engine import program as p
+from skdeep.networks.geometry import Spread
+from skdeep.networks.space import pad_to, round_up, whole_tiles
+from skdeep.networks.winograd import winograd_columns
+
+
+def convolution_columns(space, bound, planes, out_planes, windows, group, input_delta_at, cut):
+    """The columns of one group of channels: pixels and taps forward, and for the correlation backward.
+
+    Parameters
+    ----------
+    space : Space
+    bound : BoundLayer
+    planes, out_planes : Planes
+    windows : array of shape (n_windows, n_pixels_of_a_window)
+        The outputs of each window of the pool behind the convolution.
+    group : int
+    input_delta_at : int
+        Where the gradient by the input goes, -1 where nothing needs it.
+    cut : Patches or None
+        Those of Winograd's algorithm.
+
+    Returns
+    -------
+    dict
+    """
+    grid, (_, _, n_in, row) = bound.layer.grid(bound.input_shape), bound.weights.shape
+    n_out, area = row // bound.layer.groups, math.prod(grid.size)
+    channels, filters = np.arange(n_in), np.arange(n_out)
+    places = planes.at + planes.windows(grid) + group * n_in * planes.channel_step
+    slots = round_up(windows.shape[1], p.PIXELS) if windows.shape[1] > 1 else 1
+    tiled = np.pad(windows, ((0, 0), (0, slots - windows.shape[1])), mode="edge")
+    tiled = pad_to(tiled.ravel(), p.PIXELS) if slots == 1 else tiled
+    if space.across == 1:
+        tiles, n_wide = _tiles(n_out)
+    else:
+        width = p.CHANNEL_VECTORS * space.lanes
+        tiles, n_wide = np.arange(0, n_out + width, width), 0
+    gradient_tile = min(p.HIGH, p.BROAD, key=lambda tile: whole_tiles(tile, area * n_in, n_out))
+    columns = dict(
+        W_AT=bound.weights.start + group * n_out,
+        W_STRIDE=row,
+        B_AT=bound.bias.start + group * n_out,
+        N_INPUTS=n_in,
+        N_OUTPUTS=n_out,
+        PACKED_AT=space.packed(tiles[-1] * area * n_in),
+        TILES_AT=space.table(tiles),
+        N_TILES=len(tiles) - 1,
+        N_WIDE=n_wide,
+        N_TAPS=area * n_in,
+        TAPS_AT=space.table(pad_to(planes.taps(grid, channels).ravel(), gradient_tile[0])),
+        TAP_ROWS_AT=space.table((np.arange(area) * n_in + channels[:, None]) * row),
+        N_WINDOWS=len(windows),
+        WINDOW=windows.shape[1],
+        SLOTS=slots,
+        PIXELS_AT=space.table(places[tiled]),
+    )
+    if space.training:
+        columns |= _deltas_of_outputs(space, bound, planes, windows, places, n_out)
+        columns |= dict(IS_BROAD=gradient_tile == p.BROAD)
+        columns |= dict(ARGMAX_AT=space.vectors(len(windows) * tiles[-1]) if windows.shape[1] > 1 else -1)
+    if input_delta_at >= 0:
+        spread, (back_tiles, back_n_wide) = Spread(bound.input_shape, grid), _tiles(n_in)
+        columns |= dict(
+            BACK_TILES_AT=space.table(back_tiles),
+            BACK_N_TILES=len(back_tiles) - 1,
+            BACK_N_WIDE=back_n_wide,
+            BACK_N_TAPS=area * n_out,
+            BACK_SPANS_AT=space.table(spread.rows(p.PIXELS) * grid.size[1]),
+            BACK_PACKED_AT=space.packed(back_tiles[-1] * area * n_out),
+            BACK_TAPS_AT=space.offsets(spread.taps(filters)),
+            BACK_TAP_ROWS_AT=space.table(np.arange(area) * n_in * row + filters[:, None]),
+            BACK_N_PIXELS=planes.n_pixels,
+            BACK_PIXELS_AT=space.table(pad_to(columns["Z_AT"] + spread.pixels() * space.lanes, p.PIXELS)),
+            BACK_OUT_PIXELS_AT=space.offsets(pad_to(np.arange(planes.n_pixels), p.PIXELS)),
+            INPUT_DELTA_AT=input_delta_at + group * n_in * planes.n_pixels * space.lanes,
+        )
+    if cut is not None:
+        columns |= winograd_columns(cut, space, planes, out_planes, places, windows, columns)
+    return columns
+
+
+def _deltas_of_outputs(space, bound, planes, windows, places, n_out):
+    """The frame in which the deltas of a convolution's own outputs lie, and its pixels beside the input's."""
+    spread = Spread(bound.input_shape, bound.layer.grid(bound.input_shape))
+    outputs, covered = spread.outputs() * space.lanes, np.unique(windows)
+    return dict(
+        Z_AT=space.vectors(spread.plane * round_up(n_out, max(p.HIGH[1], p.BROAD[1]))),
+        Z_STRIDE=spread.plane * space.lanes,
+        Z_PIXELS_AT=space.table(outputs[windows]),
+        OVERLAPPING=covered.size < windows.size,
+        N_PIXELS=covered.size,
+        PIXEL_PAIRS_AT=space.table(np.column_stack([places[covered], outputs[covered]])),
+    )
+
+
+def _tiles(n_channels):
+    """Where register tiles begin and the last ends, as few channels as can be beyond the network's; the wide ones."""
+    mixtures = [(n, max(0, -(-(n_channels - n * p.WIDE) // p.NARROW))) for n in range(-(-n_channels // p.WIDE) + 1)]
+    n_wide, n_narrow = min(mixtures, key=lambda mixture: (mixture[0] * p.WIDE + mixture[1] * p.NARROW, sum(mixture)))
+    return np.cumsum([0] + [p.WIDE] * n_wide + [p.NARROW] * n_narrow), n_wide
