@@ -188,7 +188,7 @@ def test_whole_numbers_come_out_exact(kind, kernel_size, dtype, monkeypatch, rng
         choose(monkeypatch, chosen)
         compile_network.cache_clear()
         run = Run(network, theta, 32)
-        assert (run.program.ops[:, program.ROW_TAPS] == kernel_size).sum() == (2 if chosen else 0)
+        assert (run.program.ops[:, program.ALGORITHM] >= 0).sum() == (2 if chosen else 0)
         run.train(X, Y, np.arange(32), program.SQUARED_ERROR, hyperparameters(GradientOnly()))
         results.append([run.grad.copy(), Run(network, theta, 32, training=False).predict(X)])
     np.testing.assert_array_equal(results[0][0], results[1][0])

@@ -9,6 +9,7 @@ import math
 
 from skdeep.engine.activations import IDENTITY, RELU, activate, slope
 from skdeep.engine.jit import part
+from skdeep.engine.maxima import maxima_gradient
 from skdeep.engine.pointwise import output_place
 from skdeep.engine.program import (
     ACROSS,
@@ -37,6 +38,7 @@ from skdeep.engine.program import (
     IN_STRIDE,
     INPUT_DELTA_AT,
     IS_BROAD,
+    MAXIMA_TILE,
     N_INPUTS,
     N_OUTPUTS,
     N_PATCHES,
@@ -252,7 +254,9 @@ def convolution_backward(op, tables, ws, packed, scratch, partial):
     _spread_delta(op, tables, ws, partial)
     if op[WINOGRAD_BACKWARD] == 1:
         winograd_backward(op, tables, ws, packed, scratch, partial)
-    if op[WINOGRAD_GRADIENT] != 1:
+    if op[MAXIMA_TILE] >= 0:
+        maxima_gradient(op, tables, ws, partial)
+    elif op[WINOGRAD_GRADIENT] != 1:
         for first in range(0, op[N_PIXELS], GRADIENT_PIXELS):
             n_pixels = min(GRADIENT_PIXELS, op[N_PIXELS] - first)
             if op[IS_BROAD]:
@@ -270,7 +274,7 @@ def convolution_backward(op, tables, ws, packed, scratch, partial):
 
 @part
 def _spread_delta(op, tables, ws, partial):
-    """Gradient by the convolution's own outputs, in the frame Z: of each window, only the maximum has one."""
+    """Gradient by the convolution's own outputs: of each window, only the maximum has one, in the frame Z or alone."""
     lanes = lanes_of(ws)
     n_windows, window_size = op[N_WINDOWS], op[WINDOW]
     for channel in range(op[N_OUTPUTS]):
@@ -287,7 +291,9 @@ def _spread_delta(op, tables, ws, partial):
                 delta = multiply(delta, slope(op[ACTIVATION], output))
             bias = add(bias, delta)
             pixels_at = op[Z_PIXELS_AT] + window * window_size
-            if window_size == 1:
+            if op[MAXIMA_TILE] >= 0:
+                store(delta, ws, z_at + window * lanes)
+            elif window_size == 1:
                 store(delta, ws, z_at + tables[pixels_at])
             else:
                 largest = load(ws, op[ARGMAX_AT] + (channel * n_windows + window) * lanes)

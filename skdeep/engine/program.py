@@ -30,6 +30,8 @@ CHANNEL_VECTORS = 2
 SAMPLES_IN_LANES, CHANNELS_IN_LANES = range(2)
 HIGH, BROAD = ((5, 4), (4, 6)) if _many else ((4, 3), (3, 4))
 TERMS, TERM_CHANNELS = HIGH  # of transformed weights
+# Gradients of the weights from the maxima of windows: rows x columns of taps, one of two shapes.
+MAXIMA_TILES = ((3, 3), (3, 5)) if _many else ((2, 3), (1, 5))
 # Pixels that a gradient of weights sums at a time: what they take of a few channels fits into the nearest cache.
 GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
 
@@ -71,6 +73,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     N_TILES,
     N_WIDE,
     N_TAPS,
+    ROW_TAPS,  # taps along a row of a filter
     TAPS_AT,  # tables: offset of each tap from a pixel; of each feature in the input planes; order of features
     TAP_ROWS_AT,  # tables: row of each tap in the weights
     N_WINDOWS,  # outputs of a channel; a window is what one output pools over
@@ -78,12 +81,15 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     SLOTS,  # WINDOW rounded up to whole tiles, the last pixel repeated
     PIXELS_AT,  # tables: [window][slot] offset of each pixel: of a convolution in the workspace, else in an input plane
     OUT_PIXELS_AT,  # tables: offset of each window in an output plane
+    PIXEL_STEP,  # from a pixel of an input plane to the next, and from a row
+    ROW_STEP,
     ARGMAX_AT,  # workspace: which pixel of the window was the largest, laid out as DELTA_AT
-    Z_AT,  # workspace: gradient by the convolution's own output, in a frame of zeros
+    Z_AT,  # workspace: gradient by the convolution's own output, in a frame of zeros, or of each window's maximum
     Z_STRIDE,
     Z_PIXELS_AT,  # tables: [window][pixel] offset in a plane of Z, or of the gradient by the input; -1 in the padding
     OVERLAPPING,  # windows share pixels, or those of a pool leave some out
     IS_BROAD,  # whether tiles of gradients of weights are BROAD, or else HIGH
+    MAXIMA_TILE,  # which of MAXIMA_TILES makes these gradients from the maxima of windows, -1 where all pixels do
     N_PIXELS,
     PIXEL_PAIRS_AT,  # tables: (offset in an input plane, offset in a plane of Z) of each pixel
     BACK_PACKED_AT,  # the transposed weights
@@ -102,9 +108,8 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     WINOGRAD_BACKWARD,
     WINOGRAD_GRADIENT,  # and that by the weights
     PATCH_ROWS,  # outputs down a patch that is a strip, whose rows only are transformed; 0 where patches are squares
-    PATCH_SIZE,  # outputs along a row of a patch, points along that of a transformed one, taps along that of a filter
+    PATCH_SIZE,  # outputs along a row of a patch, points along that of a transformed one
     POINTS,
-    ROW_TAPS,
     TRANSFORMED_AT,  # the weights at each point, [point][input][output], of strips [point][row of taps][input][output]
     BACK_TRANSFORMED_AT,  # of strips [point][input][row of taps, from the last on][output]
     N_PATCHES,
@@ -113,8 +118,6 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     PATCH_SPANS_AT,  # tables: the first of each patch's windows among the next, and their end
     PATCH_WINDOWS_AT,  # tables: [window, its offset in an output plane, offset of each of its pixels in the patch]
     PATCH_DELTAS_AT,  # tables: offsets of what a patch sees in a plane of the gradient by the input, -1 in the padding
-    PIXEL_STEP,  # from a pixel of an input plane to the next, and from a row
-    ROW_STEP,
     Z_ROW_STEP,
     INPUT_DELTA_AT,  # where the gradient by the input goes, -1 where nothing needs it
     SECOND_AT,  # what a join adds: planes in the workspace; the second delta that a fork adds
@@ -129,7 +132,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     LAYER,  # place of the layer that drops them, each of which draws its own
     SPATIAL,  # whether the units of a channel share one hash
     N_COLUMNS,
-) = range(76)
+) = range(77)
 
 # What a step does, one phase after the other: the items of a phase run in parallel. Where samples are few, a SHARED
 # phase is one operation, of whose pixels or units each worker takes some.

@@ -4,6 +4,7 @@ A tile is a tuple of A x B vectors, tile[a * B + b] = sum over k of left[a, k] *
 """
 
 import contextlib
+import itertools
 
 from llvmlite import ir
 from numba import types
@@ -242,6 +243,53 @@ def tap_gradient_tile(typingctx, x, taps, t_at, z, z_at, z_plane, pixels, p_at, 
 
     result = types.UniTuple(vector_type, n_taps * n_channels)
     return result(x, taps, t_at, z, z_at, z_plane, pixels, p_at, n_pixels, TAPS, CHANNELS), codegen
+
+
+@intrinsic(prefer_literal=True)
+def maxima_gradient_tile(typingctx, ws, x_at, pixels, p_at, p_step, row, z_at, argmax_at, n_windows, ROWS, COLUMNS):
+    """tile[r, s] = sum over w < n_windows of x[argmax_w, r, s] * z_w, where z and argmax are [window][lane].
+
+    Of windows of 2 x 2 outputs that begin at x_at + pixels[p_at + w * p_step], x[m, r, s] is r rows and s pixels
+    behind the first input of output m. The lanes of a tile are still to be summed.
+    """
+    n_rows, n_columns = ROWS.literal_value, COLUMNS.literal_value
+    vector_type = VecType(ws.dtype)
+
+    def codegen(context, builder, signature, args):
+        ws_, x_at_, pixels_, p_at_, p_step_, row_, z_at_, argmax_at_, n_windows_ = args[:9]
+        vector = context.get_value_type(vector_type)
+        base, table = address(context, builder, ws, ws_, x_at_), address(context, builder, pixels, pixels_, p_at_)
+        z, argmax = (address(context, builder, ws, ws_, at) for at in (z_at_, argmax_at_))
+
+        def factors(w):
+            at, pixel = times(builder, w, vector.count), builder.load(builder.gep(table, [builder.mul(w, p_step_)]))
+            largest = Vec(builder, load_at(builder, builder.gep(argmax, [at]), vector))
+            is_output = lambda m: builder.fcmp_ordered("==", largest.value, largest.constant(m))
+            is_right, is_below = builder.or_(is_output(1), is_output(3)), largest > 1
+
+            def of_row(r):
+                """The inputs of a row, from the left or the right output."""
+                start = builder.gep(base, [builder.add(pixel, times(builder, row_, r))])
+                places = [builder.gep(start, [index(s * vector.count)]) for s in range(n_columns + 1)]
+                x = [load_at(builder, place, vector) for place in places]
+                return [builder.select(is_right, b, a) for a, b in itertools.pairwise(x)]
+
+            rows = [of_row(0)]
+
+            def of_tap(tap):
+                r, s = divmod(tap, n_columns)
+                if s == 0:  # the next row, as late as may be: two of them are live
+                    rows.append(of_row(r + 1))
+                return builder.select(is_below, rows[r + 1][s], rows[r][s])
+
+            return of_tap, [load_at(builder, builder.gep(z, [at]), vector)]
+
+        tile = _contract(builder, vector, n_windows_, (n_rows * n_columns, 1), factors, _product, loop=_rolled_loop)
+        return context.make_tuple(builder, signature.return_type, tile)
+
+    result = types.UniTuple(vector_type, n_rows * n_columns)
+    arguments = ws, x_at, pixels, p_at, p_step, row, z_at, argmax_at, n_windows, ROWS, COLUMNS
+    return result(*arguments), codegen
 
 
 @intrinsic(prefer_literal=True)

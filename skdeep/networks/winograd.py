@@ -233,11 +233,8 @@ def winograd_columns(cut, space, planes, out_planes, places, windows, columns):
         WINOGRAD_GRADIENT=int(gradient),
         PATCH_SIZE=cut.algorithm.n_outputs,
         POINTS=cut.algorithm.n_points,
-        ROW_TAPS=cut.algorithm.n_taps,
         N_PATCHES=len(firsts),
         PATCHES_AT=space.table(np.concatenate([places[firsts], spread.outputs()[firsts] * space.lanes])),
-        PIXEL_STEP=planes.pixel_step,
-        ROW_STEP=planes.width * planes.pixel_step,
         Z_ROW_STEP=spread.width * space.lanes,
     )
     if forward:
