@@ -25,6 +25,7 @@ from skdeep.engine.program import (
     CHANNEL_VECTORS,
     CHANNELS_IN_LANES,
     HIGH,
+    MAXIMA_TILES,
     NARROW,
     PIXELS,
     SAMPLES_IN_LANES,
@@ -51,6 +52,7 @@ from skdeep.engine.tiles import (
     correlation_tile,
     lane_products_tile,
     lowest_maxima,
+    maxima_gradient_tile,
     store_tile,
     sum_absolute_differences,
     sum_products,
@@ -630,6 +632,36 @@ def test_lane_products_tile(n, dtype, rng):
     flat_x, flat_z = np.pad(x.ravel(), (1, 0)), np.pad(z.ravel(), (2, 0))
     _lane_products(flat_x, 11 * width, width, flat_z, width, CHANNELS * width, n, to.reshape(-1))
     np.testing.assert_array_equal(to, np.einsum("akl,kbl->abl", x[:, :n], z[:n]))
+
+
+MAXIMA_ROWS, MAXIMA_COLUMNS = MAXIMA_TILES[1]
+
+
+@compiled
+def _maxima_gradients(
+    ws: reals, pixels: integers, row: integer, z_at: integer, argmax_at: integer, n_windows: integer, to: out
+):
+    width = lanes_of(ws)
+    tile = maxima_gradient_tile(ws, width, pixels, 1, 2, row, z_at, argmax_at, n_windows, MAXIMA_ROWS, MAXIMA_COLUMNS)
+    store_tile(tile, to, 0, MAXIMA_COLUMNS * width, width, MAXIMA_COLUMNS)
+
+
+@DTYPES
+@pytest.mark.parametrize("n_windows", [0, 1, 11])
+def test_maxima_gradient_tile(n_windows, dtype, rng):
+    width, (height, breadth) = lanes(np.dtype(dtype)), (9, 12)
+    x, z = integers_like(rng, (height, breadth, width), dtype), integers_like(rng, (n_windows, width), dtype)
+    argmax, top = rng.integers(0, 4, (n_windows, width)), rng.integers(0, height - MAXIMA_ROWS, n_windows)
+    left = rng.integers(0, breadth - MAXIMA_COLUMNS, n_windows)
+    ws = np.concatenate([np.zeros(width, dtype), x.ravel(), z.ravel(), argmax.ravel().astype(dtype)])
+    pixels = np.pad(np.repeat((top * breadth + left) * width, 2), (1, 0))
+    z_at, to = width + x.size, np.zeros((MAXIMA_ROWS, MAXIMA_COLUMNS, width), dtype)
+    _maxima_gradients(ws, pixels, breadth * width, z_at, z_at + z.size, n_windows, to.reshape(-1))
+    r, s = np.ogrid[:MAXIMA_ROWS, :MAXIMA_COLUMNS]
+    for w, lane in np.ndindex(argmax.shape):
+        below, right = divmod(argmax[w, lane], 2)
+        to[..., lane] -= x[top[w] + below + r, left[w] + right + s, lane] * z[w, lane]
+    assert not to.any()
 
 
 @compiled
