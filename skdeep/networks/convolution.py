@@ -67,7 +67,7 @@ def convolution_columns(space, bound, planes, out_planes, windows, group, input_
     if space.training:
         maxima_tile = _maxima_tile(grid, windows) if input_delta_at < 0 else -1
         if maxima_tile < 0:
-            columns |= _deltas_of_outputs(space, bound, planes, windows, places, n_out)
+            columns |= _deltas_of_outputs(space, bound, windows, places, round_up(n_out, gradient_tile[1]))
         else:
             columns |= _deltas_of_maxima(space, len(windows), n_out)
         columns |= dict(IS_BROAD=gradient_tile == p.BROAD, MAXIMA_TILE=maxima_tile)
@@ -93,12 +93,12 @@ def convolution_columns(space, bound, planes, out_planes, windows, group, input_
     return columns
 
 
-def _deltas_of_outputs(space, bound, planes, windows, places, n_out):
+def _deltas_of_outputs(space, bound, windows, places, n_planes):
     """The frame in which the deltas of a convolution's own outputs lie, and its pixels beside the input's."""
     spread = Spread(bound.input_shape, bound.layer.grid(bound.input_shape))
     outputs, covered = spread.outputs() * space.lanes, np.unique(windows)
     return dict(
-        Z_AT=space.vectors(spread.plane * round_up(n_out, max(p.HIGH[1], p.BROAD[1]))),
+        Z_AT=space.vectors(spread.plane * n_planes),
         Z_STRIDE=spread.plane * space.lanes,
         Z_PIXELS_AT=space.table(outputs[windows]),
         OVERLAPPING=covered.size < windows.size,

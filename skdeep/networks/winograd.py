@@ -138,7 +138,7 @@ class Squares(Patches):
         gradient = (n_in + TRANSPOSED) * padded + (1 + SUMMED / self.together) * tiles
         return forward, backward, points**2 * gradient + INPUTS * n_in * inputs
 
-    def columns(self, space, n_in, n_out, gradient):
+    def columns(self, space, n_in, n_out, backward, gradient):
         """The columns of an operation that are of squares only, and a worker's scratch."""
         size, points, reach = self.size[0], self.algorithm.n_points, self.seen[0]
         inputs, outputs = (-(-n // space.across) * self.together | 1 for n in (n_in, n_out))
@@ -169,21 +169,22 @@ class Strips(Patches):
         gradient = (height + SUMMED) * points * whole_tiles(p.HIGH, taps * n_in, n_out)
         return forward, backward, gradient + INPUTS * n_in * inputs
 
-    def columns(self, space, n_in, n_out, gradient):
+    def columns(self, space, n_in, n_out, backward, gradient):
         """The columns of an operation that are of strips only, and a worker's scratch."""
         height, (n_rows, reach), points = self.size[0], self.seen, self.algorithm.n_points
         taps, lanes = self.grid.size[0], space.lanes
         if space.across == 1:
-            inputs, outputs, margins = n_in * n_rows | 1, n_out * height | 1, 2 * (taps - 1) * n_out
+            inputs, outputs = n_in * n_rows | 1, n_out * height | 1
         else:
-            inputs, outputs, margins = -(-n_in * n_rows // lanes) + 1, round_up(n_out, lanes) * height // lanes, 0
+            inputs, outputs = -(-n_in * n_rows // lanes) + 1, round_up(n_out, lanes) * height // lanes
+        margins = 2 * (taps - 1) * n_out if backward else 0
         # By the weights at each point, the last vector of a tile being filled up.
         extra = points * -(-whole_tiles(p.HIGH, taps * n_in, n_out) // lanes) + p.SCRATCH if gradient else 0
         space.scratch(n_rows * reach + points * (1 + inputs + outputs + margins) + extra)
         return dict(
             PATCH_ROWS=height,
             TRANSFORMED_AT=space.packed(points * taps * n_in * n_out),
-            BACK_TRANSFORMED_AT=space.packed(points * taps * n_in * n_out),
+            BACK_TRANSFORMED_AT=space.packed(points * taps * n_in * n_out) if backward else -1,
         )
 
 
@@ -226,7 +227,7 @@ def winograd_columns(cut, space, planes, out_planes, places, windows, columns):
     if not (forward or backward):
         return {}
     spread, firsts = Spread(cut.shape, cut.grid), cut.outputs()[:, 0]
-    result = cut.columns(space, n_in, n_out, gradient) | dict(
+    result = cut.columns(space, n_in, n_out, backward, gradient) | dict(
         ALGORITHM=cut.number,
         WINOGRAD_FORWARD=int(forward),
         WINOGRAD_BACKWARD=int(backward),
