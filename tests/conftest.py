@@ -7,6 +7,7 @@ import tempfile
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 
 def _remove(folder, owner):
@@ -25,6 +26,10 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="skdeep-numba-")
     atexit.register(_remove, os.environ["NUMBA_CACHE_DIR"], os.getpid())
+
+# The same examples in every run, however long each takes.
+settings.register_profile("skdeep", deadline=None, derandomize=True, database=None)
+settings.load_profile("skdeep")
 
 # --doctest-modules would import the benchmarks and with them their optional peers.
 collect_ignore_glob = ["benchmarks/bench_*.py"]

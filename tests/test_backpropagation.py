@@ -472,7 +472,7 @@ def linear_layers(draw):
     return layer, (height, width, channels)
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     linear_layers(), st.sampled_from([1, 2, 16, 32]), st.sampled_from([np.float32, np.float64]), st.integers(0, 2**32)
 )

@@ -268,7 +268,7 @@ def test_constant_reads_no_data():
 # --------------------------------------------------------------------------------- random expressions
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_random_expressions(data):
     n_features = data.draw(st.sampled_from([1, 2, 3, 8]))

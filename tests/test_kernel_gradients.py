@@ -150,7 +150,7 @@ def test_kernels_without_hyperparameters(kernel):
     assert dict(gradient_matrices(kernel, X)) == {}
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.data())
 def test_random_expressions(data):
     n_features = data.draw(st.sampled_from([1, 2, 3]))

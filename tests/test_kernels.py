@@ -52,7 +52,7 @@ def X(rng):
     return X
 
 
-trees = settings(deadline=None, derandomize=True, database=None, max_examples=40)
+trees = settings(max_examples=40)
 expressions = st.integers(1, 4).flatmap(lambda n_features: reference.kernels(n_features, depth=4))
 
 
