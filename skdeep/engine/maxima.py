@@ -1,8 +1,8 @@
 """Gradients by the weights of a convolution whose outputs a pool takes the maxima of, from these alone.
 
-Of a window of outputs only the largest has a delta. Its inputs are picked among those of the window, lane by lane, for
-each sample has its own maximum; so the sum goes over a quarter of the outputs where the windows are 2 x 2. The frame of
-zeros in which the deltas of all outputs lie is for who needs the gradient by the input, too.
+Of a window of 2 x 2 outputs only the largest has a delta. Its inputs are picked among those of the window, lane by
+lane, for each sample has its own maximum; so the sum goes over a quarter of the outputs. The frame of zeros in which
+the deltas of all outputs lie is for who needs the gradient by the input, too.
 """
 
 from skdeep.engine.jit import part
@@ -28,7 +28,7 @@ from skdeep.engine.program import (
 from skdeep.engine.simd import lanes_of
 from skdeep.engine.tiles import maxima_gradient_tile, store_lane_sums
 
-# Windows that are summed at a time: they see as many rows of an input as the second cache holds of large ones.
+# Windows that are summed at a time: the rows of a large input that they see stay in the second cache.
 MAXIMA = 4 * GRADIENT_PIXELS
 
 

@@ -84,7 +84,7 @@ GRADIENT_PIXELS = 2**15 // target.VECTOR_BITS
     PIXEL_STEP,  # from a pixel of an input plane to the next, and from a row
     ROW_STEP,
     ARGMAX_AT,  # workspace: which pixel of the window was the largest, laid out as DELTA_AT
-    Z_AT,  # workspace: gradient by the convolution's own output, in a frame of zeros, or of each window's maximum
+    Z_AT,  # workspace: gradient by the convolution's own output, in a frame of zeros; [window] of maxima alone
     Z_STRIDE,
     Z_PIXELS_AT,  # tables: [window][pixel] offset in a plane of Z, or of the gradient by the input; -1 in the padding
     OVERLAPPING,  # windows share pixels, or those of a pool leave some out
