@@ -32,16 +32,11 @@ def convolution_columns(space, bound, planes, out_planes, windows, group, input_
     """
     grid, (_, _, n_in, row) = bound.layer.grid(bound.input_shape), bound.weights.shape
     n_out, area = row // bound.layer.groups, math.prod(grid.size)
-    channels, filters = np.arange(n_in), np.arange(n_out)
+    channels = np.arange(n_in)
     places = planes.at + planes.windows(grid) + group * n_in * planes.channel_step
     slots = round_up(windows.shape[1], p.PIXELS) if windows.shape[1] > 1 else 1
     tiled = np.pad(windows, ((0, 0), (0, slots - windows.shape[1])), mode="edge")
     tiled = pad_to(tiled.ravel(), p.PIXELS) if slots == 1 else tiled
-    if space.across == 1:
-        tiles, n_wide = _tiles(n_out)
-    else:
-        width = p.CHANNEL_VECTORS * space.lanes
-        tiles, n_wide = np.arange(0, n_out + width, width), 0
     gradient_tile = min(p.HIGH, p.BROAD, key=lambda tile: whole_tiles(tile, area * n_in, n_out))
     columns = dict(
         W_AT=bound.weights.start + group * n_out,
@@ -49,10 +44,6 @@ def convolution_columns(space, bound, planes, out_planes, windows, group, input_
         B_AT=bound.bias.start + group * n_out,
         N_INPUTS=n_in,
         N_OUTPUTS=n_out,
-        PACKED_AT=space.packed(tiles[-1] * area * n_in),
-        TILES_AT=space.table(tiles),
-        N_TILES=len(tiles) - 1,
-        N_WIDE=n_wide,
         N_TAPS=area * n_in,
         ROW_TAPS=grid.size[1],
         TAPS_AT=space.table(pad_to(planes.taps(grid, channels).ravel(), gradient_tile[0])),
@@ -71,26 +62,51 @@ def convolution_columns(space, bound, planes, out_planes, windows, group, input_
         else:
             columns |= _deltas_of_maxima(space, len(windows), n_out)
         columns |= dict(IS_BROAD=gradient_tile == p.BROAD, MAXIMA_TILE=maxima_tile)
-        columns |= dict(ARGMAX_AT=space.vectors(len(windows) * tiles[-1]) if windows.shape[1] > 1 else -1)
+        columns |= dict(ARGMAX_AT=space.vectors(len(windows) * _tiles(n_out)[0][-1]) if windows.shape[1] > 1 else -1)
     if input_delta_at >= 0:
-        spread, (back_tiles, back_n_wide) = Spread(bound.input_shape, grid), _tiles(n_in)
-        columns |= dict(
-            BACK_TILES_AT=space.table(back_tiles),
-            BACK_N_TILES=len(back_tiles) - 1,
-            BACK_N_WIDE=back_n_wide,
-            BACK_N_TAPS=area * n_out,
-            BACK_SPANS_AT=space.table(spread.rows(p.PIXELS) * grid.size[1]),
-            BACK_PACKED_AT=space.packed(back_tiles[-1] * area * n_out),
-            BACK_TAPS_AT=space.offsets(spread.taps(filters)),
-            BACK_TAP_ROWS_AT=space.table(np.arange(area) * n_in * row + filters[:, None]),
-            BACK_N_PIXELS=planes.n_pixels,
-            BACK_PIXELS_AT=space.table(pad_to(columns["Z_AT"] + spread.pixels() * space.lanes, p.PIXELS)),
-            BACK_OUT_PIXELS_AT=space.offsets(pad_to(np.arange(planes.n_pixels), p.PIXELS)),
-            INPUT_DELTA_AT=input_delta_at + group * n_in * planes.n_pixels * space.lanes,
-        )
+        delta_at = input_delta_at + group * n_in * planes.n_pixels * space.lanes
+        columns |= dict(BACK_N_PIXELS=planes.n_pixels, INPUT_DELTA_AT=delta_at)
     if cut is not None:
         columns |= winograd_columns(cut, space, planes, out_planes, places, windows, columns)
+    if columns.get("WINOGRAD_FORWARD") != 1:
+        columns |= _outputs(space, n_out, area * n_in)
+    if input_delta_at >= 0 and columns.get("WINOGRAD_BACKWARD") != 1:
+        columns |= _deltas_of_inputs(space, bound, n_out, planes.n_pixels, columns["Z_AT"])
     return columns
+
+
+def _outputs(space, n_out, n_taps):
+    """What a correlation with the weights needs."""
+    if space.across == 1:
+        tiles, n_wide = _tiles(n_out)
+    else:
+        width = p.CHANNEL_VECTORS * space.lanes
+        tiles, n_wide = np.arange(0, n_out + width, width), 0
+    return dict(
+        PACKED_AT=space.packed(tiles[-1] * n_taps),
+        TILES_AT=space.table(tiles),
+        N_TILES=len(tiles) - 1,
+        N_WIDE=n_wide,
+    )
+
+
+def _deltas_of_inputs(space, bound, n_out, n_pixels, z_at):
+    """What the correlation of the outputs' deltas with the transposed weights needs."""
+    grid, (_, _, n_in, row) = bound.layer.grid(bound.input_shape), bound.weights.shape
+    spread, filters, area = Spread(bound.input_shape, grid), np.arange(n_out), math.prod(grid.size)
+    tiles, n_wide = _tiles(n_in)
+    return dict(
+        BACK_TILES_AT=space.table(tiles),
+        BACK_N_TILES=len(tiles) - 1,
+        BACK_N_WIDE=n_wide,
+        BACK_N_TAPS=area * n_out,
+        BACK_SPANS_AT=space.table(spread.rows(p.PIXELS) * grid.size[1]),
+        BACK_PACKED_AT=space.packed(tiles[-1] * area * n_out),
+        BACK_TAPS_AT=space.offsets(spread.taps(filters)),
+        BACK_TAP_ROWS_AT=space.table(np.arange(area) * n_in * row + filters[:, None]),
+        BACK_PIXELS_AT=space.table(pad_to(z_at + spread.pixels() * space.lanes, p.PIXELS)),
+        BACK_OUT_PIXELS_AT=space.offsets(pad_to(np.arange(n_pixels), p.PIXELS)),
+    )
 
 
 def _deltas_of_outputs(space, bound, windows, places, n_planes):

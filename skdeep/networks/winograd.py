@@ -222,7 +222,7 @@ def winograd_columns(cut, space, planes, out_planes, places, windows, columns):
     n_in, n_out = columns["N_INPUTS"], columns["N_OUTPUTS"]
     placed, (forward, backward, gradient) = cut.windows(windows), cut.pays(n_in, n_out, space.lanes)
     forward = placed is not None and forward
-    backward = "BACK_TILES_AT" in columns and backward
+    backward = "INPUT_DELTA_AT" in columns and backward
     gradient = backward and gradient
     if not (forward or backward):
         return {}

@@ -70,10 +70,10 @@ SETTINGS = {
     "large": {
         "filters": (32, 64, 128),
         "pool": ["max", "max", None],
-        "conv_dropout": [0.0, 0.1, 0.2],
+        "conv_dropout": [0.1, 0.2, 0.3],
         "hidden_layer_sizes": (128,),
         "dropout": 0.5,
-        "max_iter": 16,
+        "max_iter": 20,
     },
 }
 
