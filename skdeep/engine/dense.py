@@ -240,18 +240,18 @@ def dense_backward(op, theta, rows, scratch, row, n_rows):
 
 
 @part
-def dense_weight_gradient(op, theta, rows, n_rows, start, stop, grad, at):
+def dense_weight_gradient(op, theta, rows, n_rows, start, stop, grad, at, is_updated):
     """rows[in].T rows[delta] for the inputs start..stop, summed over the samples in order, to grad[at:].
 
-    The weights, which the other cores have read and this one is about to write, are asked for tile by tile: what that
-    takes passes with the sums.
+    Weights that are updated next, which the other cores have read, are asked for tile by tile: what that takes passes
+    with the sums.
     """
     n_out, in_stride, out_stride, lanes = op[N_OUTPUTS], op[IN_STRIDE], op[OUT_STRIDE], lanes_of(rows)
     for i in range(start, stop, ROWS):
         x_at, n_in, column = op[IN_AT] + i, min(ROWS, stop - i), 0
         while column < n_out:
             width = min(panel_vectors(n_out - column, lanes) * lanes, n_out - column)
-            for k in range(n_in):
+            for k in range(n_in if is_updated else 0):
                 for c in range(0, width, lanes):
                     prefetch(theta, op[W_AT] + (i + k) * n_out + column + c)
             d_at, to = op[DELTA_AT] + column, at + (i - start) * n_out + column

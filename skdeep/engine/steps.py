@@ -291,11 +291,11 @@ def _statistics(kind, op, rows, partials, running, n_batch, worker, n_workers):
 
 
 @part
-def _gradient(task, ops, theta, rows, partials, grad, at, n_chunks, n_batch):
+def _gradient(task, ops, theta, rows, partials, grad, at, n_chunks, n_batch, is_updated):
     """Sum one task's gradient over the batch in fixed order, to grad[at:]."""
     op, start, stop = ops[task[TASK_OPERATION]], task[TASK_START], task[TASK_STOP]
     if task[TASK_KIND] == DENSE_ROWS:
-        dense_weight_gradient(op, theta, rows, n_batch, start, stop, grad, at)
+        dense_weight_gradient(op, theta, rows, n_batch, start, stop, grad, at, is_updated)
     elif task[TASK_KIND] == DENSE_BIAS:
         dense_bias_gradient(op, rows, n_batch, grad, at)
     elif task[TASK_KIND] == MAP_SPAN:
@@ -388,7 +388,7 @@ def _tasks(
         start, stop = _span(tasks[i], ops)
         at = worker * longest_span if in_passing else start
         if kind != UPDATE:
-            _gradient(tasks[i], ops, theta, rows, partials, grad, at, n_chunks, n_batch)
+            _gradient(tasks[i], ops, theta, rows, partials, grad, at, n_chunks, n_batch, in_passing)
             task_penalties[i], task_squares[i] = finish_gradient(
                 theta, grad, at, hyper, rate, start, stop, tasks[i, TASK_PENALISED] != 0, weight
             )
