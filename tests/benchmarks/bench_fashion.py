@@ -68,12 +68,13 @@ SETTINGS = {
         "max_iter": 36,
     },
     "large": {
-        "filters": (32, 64, 128),
-        "pool": ["max", "max", None],
-        "conv_dropout": [0.1, 0.2, 0.3],
+        "filters": (32, 32, 64, 64, 128),
+        "pool": [None, "max", None, "max", None],
+        "conv_batch_norm": True,
+        "conv_dropout": [0.0, 0.1, 0.1, 0.2, 0.3],
         "hidden_layer_sizes": (128,),
         "dropout": 0.5,
-        "max_iter": 20,
+        "max_iter": 16,
     },
 }
 
