@@ -25,18 +25,18 @@ def seconds(function):
     return time.perf_counter() - start
 
 
-def rounds(functions, n_rounds=7):
+def rounds(functions, n_rounds=7, rest=REST):
     """Seconds of each function, array of shape (n_rounds, n_functions), in rounds that take each in turn.
 
     At its turn the threads of the function before have come to rest, and a call that is not counted has woken its
-    own: a scheduler may let threads that slept wait for milliseconds.
+    own: a scheduler may let threads that slept wait for milliseconds. Functions that share their threads need no rest.
     """
     for function in functions:
         function()
     taken = np.empty((n_rounds, len(functions)))
     for row in taken:
         for i, function in enumerate(functions):
-            time.sleep(REST)
+            time.sleep(rest)
             function()
             row[i] = seconds(function)
     return taken

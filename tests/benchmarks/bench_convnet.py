@@ -2,11 +2,14 @@
 
 float32, 10 classes, SGD with momentum, in one process, for both memory layouts of PyTorch; PyTorch gets each batch as
 a slice that lies ready, skdeep gathers it in random order. Beside the speed stands its share of what matrix products
-reach in the same run. Peak memory is that of a process of its own that trains one epoch in batches of 128 (Linux only).
+reach in the same run. Two threads are set against one in rounds of their own: where a host puts the second core
+changes from minute to minute. Peak memory is that of a process of its own that trains one epoch in batches of 128
+(Linux only).
 
 Run: python -m tests.benchmarks.bench_convnet, after pip install torch==2.13.0
 """
 
+import functools
 import re
 import subprocess
 import sys
@@ -51,6 +54,7 @@ NETS = {
         + [OUTPUT],
     ),
 }
+SMALL = "LeNet-5", "20-50-500"
 FIRST_FIT = """
 import numpy as np
 from skdeep import ConvNetClassifier
@@ -141,13 +145,13 @@ def products(threads):
         return 2 * len(A) ** 3 / np.median([seconds(lambda: A @ A) for _ in range(5)]) / 1e9
 
 
-def bench_net(name, medians):
-    """Print a line for each number of threads, batch size and work; skdeep's medians are added to a dictionary."""
+def bench_net(name):
+    """Print a line for each number of threads, batch size and work."""
     import torch
 
     shape, layers = NETS[name]
     network = Network(layers, shape)
-    X, y = data(name, 2048 if name in ("LeNet-5", "20-50-500") else 512)
+    X, y = data(name, 2048 if name in SMALL else 512)
     for threads in (1, 2):
         numba.set_num_threads(threads)
         torch.set_num_threads(threads)
@@ -163,9 +167,24 @@ def bench_net(name, medians):
                 taken = rounds([ours[i], *(peer[i] for peer in theirs)]) / (100 if i == 2 else len(X)) * 1e6
                 columns = "".join(f"{spread(column):>26}" for column in taken.T)
                 ratio = spread(taken[:, 1:].min(axis=1) / taken[:, 0])
-                medians[name, threads, batch_size, work] = np.median(taken[:, 0])
                 share = flops * (1 if i else 3) / np.median(taken[:, 0]) / 1e3 / peak
                 print(f"{name:<16}{threads:>8}{batch_size:>6}  {work:<10}{columns}{ratio:>20}{share:>8.0%}", flush=True)
+
+
+def on_threads(n, function):
+    numba.set_num_threads(n)
+    function()
+
+
+def scaling(name):
+    """Print how many times as fast two threads are as one."""
+    network, (X, y) = Network(NETS[name][1], NETS[name][0]), data(name, 2048 if name in SMALL else 512)
+    for batch_size in (64, 128):
+        train, predict, _ = our_functions(network, X, y, batch_size)
+        for work, function in (("training", train), ("predict", predict)):
+            both = [functools.partial(on_threads, n, function) for n in (1, 2)]
+            one, two = rounds(both, n_rounds=15, rest=0).T
+            print(f"{name}, batch {batch_size}, {work}: 2 threads {spread(one / two)} x 1", flush=True)
 
 
 def train_one_epoch(name, whose):
@@ -191,17 +210,15 @@ def peaks(name):
 
 
 def main():
-    medians = {}
     print("us per image, median (range); ratio = PyTorch's better layout / skdeep, round by round")
     print(
         f"{'net':<16}{'threads':>8}{'batch':>6}  {'work':<10}{'skdeep':>26}{'NCHW':>26}{'channels_last':>26}"
         f"{'ratio':>20}{'of GEMM':>8}"
     )
     for name in NETS:
-        bench_net(name, medians)
-    for (name, threads, batch_size, work), one in medians.items():
-        if threads == 1:
-            print(f"{name}, batch {batch_size}, {work}: 2 threads {one / medians[name, 2, batch_size, work]:.2f} x 1")
+        bench_net(name)
+    for name in NETS:
+        scaling(name)
     for name in NETS:
         ours, theirs = peaks(name)
         print(f"{name}: peak memory {ours:.0f} MiB, PyTorch {theirs:.0f}")
